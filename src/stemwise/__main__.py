@@ -1,0 +1,3 @@
+from stemwise.cli import main
+
+main()

@@ -1,0 +1,114 @@
+"""The networks, and the configuration that is saved with their weights.
+
+Every network maps magnitudes of the mixture, `(batch, channels, bins, frames)`, to estimated
+magnitudes of every stem, `(batch, stems, channels, bins, frames)`: both >= 0, the lowest
+`ModelConfig.n_bins` bins only, two channels. What a network does with levels, logarithms or bands
+is its own affair. One file per architecture, none imports another.
+"""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from torch import nn
+
+from stemwise.errors import ConfigError
+from stemwise.models.blstm import BLSTM, BLSTMConfig
+from stemwise.models.trunk import TrunkUNet, TrunkUNetConfig
+from stemwise.models.unet import UNet, UNetConfig
+from stemwise.stft import STFTConfig
+
+NetworkConfig = UNetConfig | BLSTMConfig | TrunkUNetConfig
+
+ARCHITECTURES: dict[str, tuple[type[Any], type[Any]]] = {
+    "unet": (UNetConfig, UNet),
+    "blstm": (BLSTMConfig, BLSTM),
+    "trunk_unet": (TrunkUNetConfig, TrunkUNet),
+}
+N_CHANNELS = 2  # every network hears stereo; mono is given as two equal channels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """All that turns weights into a separator.
+
+    Attributes:
+        architecture: a key of `ARCHITECTURES`.
+        network: that architecture's own configuration.
+        stems: names, in the order of the network's stem axis.
+        sample_rate: Hz, of the audio that the network was trained on.
+        stft: the transform in front of the network.
+        n_bins: how many of the lowest bins the network hears.
+        chunk_frames: frames that the network hears at once.
+        overlap: fraction of a chunk that it shares with the next one, 0 <= overlap <= 0.5; estimates are
+            cross-faded there.
+        exponent: of the ratio masks, 1 (amplitude) or 2 (power).
+        mask_extension: mask above `n_bins`: 0, or the mean mask of the bins below.
+        remainder: the stem that receives what the masks leave of the mixture (above the bandwidth, through
+            resampling), so that the stems add up to it; None to leave it out, as Spleeter does.
+    """
+
+    architecture: str
+    network: NetworkConfig
+    stems: tuple[str, ...]
+    sample_rate: int = 44100
+    stft: STFTConfig = field(default_factory=STFTConfig)
+    n_bins: int = 1024
+    chunk_frames: int = 512
+    overlap: float = 0.0
+    exponent: float = 2.0
+    mask_extension: Literal["zeros", "average"] = "zeros"
+    remainder: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise ConfigError(f"architecture is {self.architecture!r}: it must be one of {sorted(ARCHITECTURES)}")
+        if not self.stems or len(set(self.stems)) != len(self.stems):
+            raise ConfigError(f"stems are {self.stems}: there must be at least one, each named once")
+        if not 1 <= self.n_bins <= self.stft.n_bins:
+            raise ConfigError(f"n_bins is {self.n_bins}: it must be 1 to {self.stft.n_bins}")
+        if self.sample_rate < 1 or self.chunk_frames < 1:
+            raise ConfigError("sample_rate and chunk_frames must be positive")
+        if not 0 <= self.overlap <= 0.5:
+            raise ConfigError(f"overlap is {self.overlap}: it must be 0 to 0.5")
+        if not self.exponent > 0:
+            raise ConfigError(f"exponent is {self.exponent}: it must be positive")
+        if self.mask_extension not in ("zeros", "average"):
+            raise ConfigError(f"mask_extension is {self.mask_extension!r}: it must be 'zeros' or 'average'")
+        if self.remainder is not None and self.remainder not in self.stems:
+            raise ConfigError(f"remainder is {self.remainder!r}: it must be one of {self.stems}")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
+        """The inverse of `to_dict`.
+
+        Raises:
+            ConfigError: for an unknown or missing key, or a value that cannot be.
+        """
+        values = dict(values)
+        architecture = values.get("architecture")
+        if architecture not in ARCHITECTURES:
+            raise ConfigError(f"architecture is {architecture!r}: it must be one of {sorted(ARCHITECTURES)}")
+        values["network"] = _from_dict(ARCHITECTURES[architecture][0], values.get("network", {}))
+        values["stft"] = _from_dict(STFTConfig, values.get("stft", {}))
+        values["stems"] = tuple(values.get("stems", ()))
+        config: ModelConfig = _from_dict(cls, values)
+        return config
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def _from_dict(kind: type[Any], values: dict[str, Any]) -> Any:
+    unknown = set(values) - {f.name for f in fields(kind)}
+    if unknown:
+        raise ConfigError(f"{kind.__name__} has no key {sorted(unknown)}: the keys are {[f.name for f in fields(kind)]}")
+    try:
+        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    except TypeError as error:
+        raise ConfigError(f"{kind.__name__}: {error}") from error
+
+
+def build(config: ModelConfig) -> nn.Module:
+    """The network of a configuration, with untrained weights."""
+    network: nn.Module = ARCHITECTURES[config.architecture][1](config.network, n_stems=len(config.stems), n_bins=config.n_bins)
+    return network

@@ -1,0 +1,103 @@
+"""Spleeter's U-Net: one independent network per stem, 5×5 strided convolutions, 9.8 M weights each.
+
+Source: Hennequin et al., "Spleeter: a fast and efficient music source separation tool with pre-trained
+models", JOSS 5(50), 2020, after Jansson et al., "Singing voice separation with deep U-Net convolutional
+networks", ISMIR 2017. Agrees with deezer/spleeter 2.4.2, `spleeter/model/functions/unet.py`, to float
+rounding; its peculiarities are named QUIRK(spleeter) here and in docs/numerics.md#unet.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stemwise.errors import ConfigError
+
+Activation = Literal["relu", "leaky_relu", "elu"]
+N_LEVELS = 6
+BATCH_NORM_EPS = 1e-3  # Keras' default, not torch's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UNetConfig:
+    """Filters of the six encoder levels; activations; what the last layer's numbers mean.
+
+    `output="sigmoid"`: each stem's own mask. `output="softmax"`: one mask shared out among the stems
+    (Spleeter's five-stem model).
+    """
+
+    n_filters: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
+    encoder_activation: Activation = "leaky_relu"
+    decoder_activation: Activation = "relu"
+    output: Literal["sigmoid", "softmax"] = "sigmoid"
+
+    def __post_init__(self) -> None:
+        if len(self.n_filters) != N_LEVELS or min(self.n_filters) < 1:
+            raise ConfigError(f"n_filters is {self.n_filters}: it must be {N_LEVELS} positive numbers")
+        for name in ("encoder_activation", "decoder_activation"):
+            if getattr(self, name) not in ("relu", "leaky_relu", "elu"):
+                raise ConfigError(f"{name} is {getattr(self, name)!r}: it must be relu, leaky_relu or elu")
+        if self.output not in ("sigmoid", "softmax"):
+            raise ConfigError(f"output is {self.output!r}: it must be sigmoid or softmax")
+
+
+def _activate(x: Tensor, activation: Activation) -> Tensor:
+    if activation == "relu":
+        return F.relu(x)
+    return F.elu(x) if activation == "elu" else F.leaky_relu(x, 0.2)
+
+
+class StemUNet(nn.Module):
+    """The network of one stem: magnitudes `(batch, 2, bins, frames)` to logits of the same shape.
+
+    Bins and frames are multiples of 64. TensorFlow's "same" padding at stride 2 puts one row before and
+    two after, which is what the explicit padding and cropping below are for.
+    """
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        down = (2, *config.n_filters)
+        up_out = (*config.n_filters[-2::-1], 1)
+        up_in = (config.n_filters[-1], *(2 * n for n in up_out[:-1]))
+        self.encoder = nn.ModuleList(nn.Conv2d(down[i], down[i + 1], 5, stride=2) for i in range(N_LEVELS))
+        # QUIRK(spleeter): the sixth encoder level has a batch norm whose result nobody reads; it is not built.
+        self.encoder_norm = nn.ModuleList(nn.BatchNorm2d(n, eps=BATCH_NORM_EPS) for n in config.n_filters[:-1])
+        self.decoder = nn.ModuleList(nn.ConvTranspose2d(up_in[i], up_out[i], 5, stride=2) for i in range(N_LEVELS))
+        self.decoder_norm = nn.ModuleList(nn.BatchNorm2d(n, eps=BATCH_NORM_EPS) for n in up_out)
+        self.output = nn.Conv2d(1, 2, 4, dilation=2, padding=3)
+
+    def forward(self, magnitude: Tensor) -> Tensor:
+        skips: list[Tensor] = []
+        x = magnitude
+        for level, conv in enumerate(self.encoder):
+            if level:
+                x = _activate(self.encoder_norm[level - 1](x), self.config.encoder_activation)
+            x = conv(F.pad(x, (1, 2, 1, 2)))
+            skips.append(x)  # QUIRK(spleeter): the skip is taken before batch norm and activation
+        for level, conv in enumerate(self.decoder):
+            if level:
+                x = torch.cat([skips[N_LEVELS - 1 - level], x], dim=1)
+            x = conv(x)[..., 1:-2, 1:-2]
+            # QUIRK(spleeter): activation first, then batch norm; the encoder has it the other way round
+            x = self.decoder_norm[level](_activate(x, self.config.decoder_activation))
+        logits: Tensor = self.output(x)
+        return logits
+
+
+class UNet(nn.Module):
+    """One `StemUNet` per stem: `(batch, 2, bins, frames)` to `(batch, stems, 2, bins, frames)`."""
+
+    def __init__(self, config: UNetConfig, *, n_stems: int, n_bins: int) -> None:
+        super().__init__()
+        if n_bins % 64:
+            raise ConfigError(f"n_bins is {n_bins}: this network halves it six times, so it must be a multiple of 64")
+        self.config = config
+        self.stems = nn.ModuleList(StemUNet(config) for _ in range(n_stems))
+
+    def forward(self, magnitude: Tensor) -> Tensor:
+        logits = torch.stack([stem(magnitude) for stem in self.stems], dim=1)
+        masks = logits.softmax(dim=1) if self.config.output == "softmax" else logits.sigmoid()
+        return masks * magnitude[:, None]
