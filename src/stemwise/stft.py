@@ -15,10 +15,15 @@ from stemwise.errors import ConfigError, ShapeError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class STFTConfig:
-    """Frame length and step in samples; `hop_length` divides `n_fft` at least four times over."""
+    """Frame length and step in samples; `hop_length` divides `n_fft` at least four times over.
+
+    `gain` of a transform and its inverse is 1, but for models whose stems must agree with those of another
+    implementation (docs/numerics.md#tensorflow-gain).
+    """
 
     n_fft: int = 4096
     hop_length: int = 1024
+    gain: float = 1.0
 
     def __post_init__(self) -> None:
         if self.n_fft < 8 or self.n_fft & (self.n_fft - 1):
@@ -32,11 +37,11 @@ class STFTConfig:
 
     @property
     def synthesis_gain(self) -> float:
-        """One over the overlapped squared windows: 2/3 at a hop of a quarter frame.
+        """`gain` over the overlapped squared windows: 2/3 at a hop of a quarter frame.
 
         Source: Σ_m w²(n − mH) = 3L / 8H for a periodic Hann window and L / H ≥ 3.
         """
-        return 8 * self.hop_length / (3 * self.n_fft)
+        return self.gain * 8 * self.hop_length / (3 * self.n_fft)
 
 
 def stft(waveform: Tensor, config: STFTConfig) -> Tensor:

@@ -7,6 +7,6 @@ STEMS = ("vocals", "drums", "bass", "other", "piano", "accompaniment")
 
 
 class Progress(Protocol):
-    """Called with the seconds of audio done so far, and the total if it is known."""
+    """Called with what is being done, the seconds of audio done so far, and the total if it is known."""
 
-    def __call__(self, done_s: float, total_s: float | None) -> None: ...
+    def __call__(self, stage: str, done_s: float, total_s: float | None) -> None: ...

@@ -45,15 +45,19 @@ class UNetConfig:
 
 def _activate(x: Tensor, activation: Activation) -> Tensor:
     if activation == "relu":
-        return F.relu(x)
-    return F.elu(x) if activation == "elu" else F.leaky_relu(x, 0.2)
+        return F.relu(x, inplace=True)
+    return F.elu(x, inplace=True) if activation == "elu" else F.leaky_relu(x, 0.2, inplace=True)
 
 
 class StemUNet(nn.Module):
     """The network of one stem: magnitudes `(batch, 2, bins, frames)` to logits of the same shape.
 
-    Bins and frames are multiples of 64. TensorFlow's "same" padding at stride 2 puts one row before and
-    two after, which is what the explicit padding and cropping below are for.
+    Bins and frames are multiples of 64.
+
+    QUIRK(spleeter): at stride 2 TensorFlow pads one row before and two after, torch two before and one
+    after (`padding=2`). The network is therefore stored mirrored along bins and frames and hears a
+    mirrored input (see `UNet.forward`): the same numbers, without a copy for padding or cropping in any
+    layer. `convert.spleeter` mirrors the kernels. docs/numerics.md#unet-padding
     """
 
     def __init__(self, config: UNetConfig) -> None:
@@ -62,10 +66,17 @@ class StemUNet(nn.Module):
         down = (2, *config.n_filters)
         up_out = (*config.n_filters[-2::-1], 1)
         up_in = (config.n_filters[-1], *(2 * n for n in up_out[:-1]))
-        self.encoder = nn.ModuleList(nn.Conv2d(down[i], down[i + 1], 5, stride=2) for i in range(N_LEVELS))
-        # QUIRK(spleeter): the sixth encoder level has a batch norm whose result nobody reads; it is not built.
-        self.encoder_norm = nn.ModuleList(nn.BatchNorm2d(n, eps=BATCH_NORM_EPS) for n in config.n_filters[:-1])
-        self.decoder = nn.ModuleList(nn.ConvTranspose2d(up_in[i], up_out[i], 5, stride=2) for i in range(N_LEVELS))
+        self.encoder = nn.ModuleList(
+            nn.Conv2d(down[i], down[i + 1], 5, stride=2, padding=2) for i in range(N_LEVELS)
+        )
+        # QUIRK(spleeter): the sixth encoder level has a batch norm that nobody reads; it is not built.
+        self.encoder_norm = nn.ModuleList(
+            nn.BatchNorm2d(n, eps=BATCH_NORM_EPS) for n in config.n_filters[:-1]
+        )
+        self.decoder = nn.ModuleList(
+            nn.ConvTranspose2d(up_in[i], up_out[i], 5, stride=2, padding=2, output_padding=1)
+            for i in range(N_LEVELS)
+        )
         self.decoder_norm = nn.ModuleList(nn.BatchNorm2d(n, eps=BATCH_NORM_EPS) for n in up_out)
         self.output = nn.Conv2d(1, 2, 4, dilation=2, padding=3)
 
@@ -75,12 +86,12 @@ class StemUNet(nn.Module):
         for level, conv in enumerate(self.encoder):
             if level:
                 x = _activate(self.encoder_norm[level - 1](x), self.config.encoder_activation)
-            x = conv(F.pad(x, (1, 2, 1, 2)))
+            x = conv(x)
             skips.append(x)  # QUIRK(spleeter): the skip is taken before batch norm and activation
         for level, conv in enumerate(self.decoder):
             if level:
                 x = torch.cat([skips[N_LEVELS - 1 - level], x], dim=1)
-            x = conv(x)[..., 1:-2, 1:-2]
+            x = conv(x)
             # QUIRK(spleeter): activation first, then batch norm; the encoder has it the other way round
             x = self.decoder_norm[level](_activate(x, self.config.decoder_activation))
         logits: Tensor = self.output(x)
@@ -93,11 +104,14 @@ class UNet(nn.Module):
     def __init__(self, config: UNetConfig, *, n_stems: int, n_bins: int) -> None:
         super().__init__()
         if n_bins % 64:
-            raise ConfigError(f"n_bins is {n_bins}: this network halves it six times, so it must be a multiple of 64")
+            raise ConfigError(
+                f"n_bins is {n_bins}: this network halves it six times, so it must be a multiple of 64"
+            )
         self.config = config
         self.stems = nn.ModuleList(StemUNet(config) for _ in range(n_stems))
 
     def forward(self, magnitude: Tensor) -> Tensor:
-        logits = torch.stack([stem(magnitude) for stem in self.stems], dim=1)
+        mirrored = magnitude.flip(-1, -2).contiguous(memory_format=torch.channels_last)
+        logits = torch.stack([stem(mirrored) for stem in self.stems], dim=1).float().flip(-1, -2)
         masks = logits.softmax(dim=1) if self.config.output == "softmax" else logits.sigmoid()
         return masks * magnitude[:, None]

@@ -1,0 +1,64 @@
+"""The commands. Each file here is one; what they do lives below, in `files`, `hub`, `train` and the rest.
+
+Nothing heavy is imported before a command runs, so that `--help` answers at once.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from stemwise import __version__
+from stemwise.cli import doctor, evaluate, models, separate, train
+from stemwise.errors import StemwiseError
+
+app = typer.Typer(
+    name="stemwise",
+    help="Separate recorded music into its stems, and train and measure the networks that do it.",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+app.command("separate")(separate.separate)
+app.add_typer(models.app, name="models")
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("doctor")(doctor.doctor)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"stemwise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    run(app)
+
+
+def run(command: Callable[..., Any]) -> None:
+    """The one place where errors become a line and an exit status."""
+    try:
+        command()
+    except StemwiseError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: nothing half-written is left behind\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away; Python would complain once more while flushing at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

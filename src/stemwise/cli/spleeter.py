@@ -1,0 +1,148 @@
+"""The `spleeter` command: the original's flags, old and new, over the same engine.
+
+It writes what Spleeter 2.4.2 writes: 44.1 kHz, stereo, 16-bit wav, 128 kbit/s, clamped, overwriting. Where
+the original is wrong (exit status 0 after an error, a silent cut at 600 s, one bad file ending the batch)
+it does what is right: docs/numerics.md#the-spleeter-command.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stemwise import __version__
+from stemwise.cli import run
+from stemwise.cli.separate import load, separate_batch
+from stemwise.errors import ConfigError
+
+if TYPE_CHECKING:
+    from stemwise.files import SongReport
+    from stemwise.separate import Separator
+
+SPLEETER_VERSION = "2.4.2"  # whose behaviour this is
+SAMPLE_RATE = 44100  # Hz; of every shipped configuration
+CODECS = ("wav", "mp3", "ogg", "m4a", "wma", "flac")
+DEFAULT_ADAPTER = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter"
+
+app = typer.Typer(
+    name="spleeter",
+    help="Spleeter's commands, by stemwise: no TensorFlow, no ffmpeg program.",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"Spleeter Version: {SPLEETER_VERSION} (stemwise {__version__})")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("separate", no_args_is_help=True)
+def separate(
+    files: Annotated[list[str] | None, typer.Argument(help="Audio files.", show_default=False)] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-i",
+            "--inputs",
+            "--audio_filenames",
+            help="Audio files, as before Spleeter 2.1.",
+            show_default=False,
+        ),
+    ] = None,
+    output_path: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output_path",
+            help="Folder for the stems.",
+            show_default="separated_audio in the temporary folder",
+        ),
+    ] = None,
+    params_filename: Annotated[
+        str,
+        typer.Option(
+            "-p", "--params_filename", help="spleeter:2stems, 4stems or 5stems (-16kHz), or a JSON file."
+        ),
+    ] = "spleeter:2stems",
+    filename_format: Annotated[
+        str,
+        typer.Option(
+            "-f",
+            "--filename_format",
+            "-n",
+            "--output_naming",
+            help="With {filename}, {instrument}, {foldername}, {codec}.",
+        ),
+    ] = "{filename}/{instrument}.{codec}",
+    codec: Annotated[
+        str, typer.Option("-c", "--codec", "--audio_codec", help=f"{', '.join(CODECS)}.")
+    ] = "wav",
+    bitrate: Annotated[str, typer.Option("-b", "--bitrate", "--birate", help="Of lossy codecs.")] = "128k",
+    duration: Annotated[
+        float | None,
+        typer.Option("-d", "--duration", "--max_duration", help="Seconds to separate.", show_default="all"),
+    ] = None,
+    offset: Annotated[float, typer.Option("-s", "--offset", help="Seconds to leave out at the start.")] = 0.0,
+    adapter: Annotated[
+        str, typer.Option("-a", "--adapter", help="Only the original's default is known.")
+    ] = DEFAULT_ADAPTER,
+    mwf: Annotated[bool, typer.Option("-m", "--mwf", help="Multichannel Wiener filter.")] = False,
+    stft_backend: Annotated[
+        str | None,
+        typer.Option("-B", "--stft-backend", help="Of Spleeter 1.5 to 2.3; changes nothing.", hidden=True),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print more.")] = False,
+) -> None:
+    """Separate audio files into stems."""
+    from stemwise.files import Batch, OutputFormat
+    from stemwise.separate import Separator
+
+    songs = [*(inputs or []), *(files or [])]
+    if not songs:
+        raise ConfigError("no audio file is named: spleeter separate song.mp3 -o output")
+    if codec not in CODECS:
+        raise ConfigError(f"codec is {codec!r}: it must be one of {', '.join(CODECS)}")
+    if adapter != DEFAULT_ADAPTER:
+        raise ConfigError(
+            f"adapter is {adapter!r}: stemwise decodes by itself and knows only {DEFAULT_ADAPTER}"
+        )
+
+    def make_separator() -> "Separator":
+        model = load(params_filename, quiet=False, spleeter_layout=True)
+        return Separator(model, precision="float32", mwf=mwf)
+
+    batch = Batch(
+        output_format=OutputFormat.spleeters(codec, bitrate, SAMPLE_RATE),
+        offset_s=offset,
+        duration_s=duration,
+        read_rate=SAMPLE_RATE,
+    )
+    output = output_path or Path(tempfile.gettempdir()) / "separated_audio"
+    separate_batch(songs, output, make_separator, batch, template=filename_format, portable=False, say=_say)
+
+
+def _say(report: "SongReport") -> None:
+    for note in report.notes:
+        typer.echo(f"WARNING:spleeter:{report.source}: {note}")
+    for path in report.stems.values():
+        typer.echo(
+            f"INFO:spleeter:File {path} written succesfully"
+        )  # QUIRK(spleeter): other tools look for this spelling
+
+
+def main() -> None:
+    run(app)

@@ -1,0 +1,172 @@
+"""Which songs are meant, and which file each stem goes to: decided for a whole batch before any work.
+
+Pure path logic: looks at folders, opens and writes nothing. No two inputs ever share an output path, also
+on file systems that ignore case, trailing dots or the composition of accents.
+"""
+
+import re
+import string
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from stemwise.errors import ConfigError
+
+PICTURE = "picture"  # a name beside the stems' that stands for the picture of the song; always .png
+DEFAULT_TEMPLATE = "{filename}/{stem}.{codec}"
+# What is taken for a song when a folder is walked; a file that is named is tried whatever its suffix.
+AUDIO_SUFFIXES = frozenset(
+    " .3gp .aac .ac3 .aif .aifc .aiff .alac .ape .au .caf .flac .m4a .m4b .mka .mkv .mov .mp2 .mp3 .mp4 .mpc"
+    " .oga .ogg .opus .tta .w64 .wav .weba .webm .wma .wmv .wv".split()  # noqa: SIM905 - a list of 31 is harder to read
+)
+_PLACEHOLDERS = {"filename", "foldername", "stem", "instrument", "codec"}
+_REFUSED = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # by Windows, exFAT or SMB shares
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Song:
+    """An input, and the folder below the output folder that mirrors where it was found.
+
+    Attributes:
+        path: the file; of a stream, the name to go by.
+        folder: relative; empty for a file that was named itself.
+        stream: an open binary file to read instead, such as standard input.
+    """
+
+    path: Path
+    folder: Path = Path()
+    stream: BinaryIO | None = None
+
+
+def find_songs(inputs: Iterable[Path], *, recursive: bool = False, output: Path | None = None) -> list[Song]:
+    """The songs that a list of files and folders means, in order, each once.
+
+    Args:
+        inputs: files, taken as they are, and folders, of which the audio files are taken in sorted order.
+        recursive: walk folders below folders too.
+        output: a folder that is not walked into (stems are no songs).
+
+    Raises:
+        ConfigError: for a folder without any audio file. (A file that does not exist is found out when
+            it is opened: it costs itself, not the batch.)
+    """
+    songs: dict[Path, Song] = {}
+    for path in inputs:
+        if not path.is_dir():
+            songs.setdefault(path.resolve(), Song(path))
+            continue
+        found = sorted(path.rglob("*") if recursive else path.iterdir())
+        found = [
+            file
+            for file in found
+            if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file() and not file.name.startswith(".")
+        ]
+        if output is not None:
+            found = [file for file in found if output.resolve() not in file.resolve().parents]
+        if not found:
+            hint = "" if recursive else " (folders below it are walked with --recursive)"
+            raise ConfigError(f"{path} has no audio file{hint}")
+        for file in found:
+            songs.setdefault(file.resolve(), Song(file, file.parent.relative_to(path)))
+    return list(songs.values())
+
+
+def output_paths(
+    songs: Sequence[Song],
+    stems: Sequence[str],
+    output: Path,
+    *,
+    codec: str,
+    template: str = DEFAULT_TEMPLATE,
+    portable: bool = True,
+) -> list[dict[str, Path]]:
+    """The file of every stem of every song.
+
+    Songs that would share a file are told apart by their suffix (`a.mp3`, `a.wav`), then by their folder's
+    name too (`x_01.mp3`, `y_01.mp3`).
+
+    Args:
+        songs: as found.
+        stems: names; `PICTURE` may be among them.
+        output: folder below which everything lies, unless the template is absolute.
+        codec: for `{codec}`.
+        template: with `{filename}`, `{foldername}`, `{stem}` (or Spleeter's `{instrument}`), `{codec}`.
+        portable: replace what some file system refuses in a name (`:`, `?`, trailing dots) by `_`.
+
+    Raises:
+        ConfigError: for an unknown placeholder, for stems of one song in one file, and for songs that
+            cannot be told apart.
+    """
+    _check_template(template)
+
+    def paths(song: Song, filename: str) -> dict[str, Path]:
+        clean = _portable if portable else str
+        names = {
+            "filename": clean(filename),
+            "foldername": clean(song.path.resolve().parent.name),
+            "codec": codec,
+        }
+        files = {
+            stem: output / song.folder / template.format(**names, stem=stem, instrument=stem)
+            for stem in stems
+        }
+        return {stem: path.with_suffix(".png") if stem == PICTURE else path for stem, path in files.items()}
+
+    plan = [paths(song, song.path.stem) for song in songs]
+    if plan and len({_key(path) for path in plan[0].values()}) < len(stems):
+        raise ConfigError(
+            f"template is {template!r}: stems of one song would share a file; it needs {{stem}}"
+        )
+    for distinct in (_with_suffix, _with_folder):
+        clashes = _clashes(plan)
+        plan = [paths(song, distinct(song)) if n in clashes else plan[n] for n, song in enumerate(songs)]
+    clashes = _clashes(plan)
+    if clashes:
+        one, other, *_ = (songs[n].path for n in sorted(clashes))
+        raise ConfigError(
+            f"{one} and {other} would be written to the same files: separate them into different folders"
+        )
+    return plan
+
+
+def _with_suffix(song: Song) -> str:
+    return song.path.name
+
+
+def _with_folder(song: Song) -> str:
+    return f"{song.path.resolve().parent.name}_{song.path.name}"
+
+
+def _check_template(template: str) -> None:
+    try:
+        names = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+    except ValueError as error:
+        raise ConfigError(f"template is {template!r}: {error}") from error
+    if names - _PLACEHOLDERS:
+        known = ", ".join(f"{{{name}}}" for name in sorted(_PLACEHOLDERS))
+        raise ConfigError(f"template is {template!r}: it may hold {known}")
+
+
+def _portable(name: str) -> str:
+    name = _REFUSED.sub("_", name)
+    name = name.rstrip(". ") or "_"
+    return f"_{name}" if _RESERVED.fullmatch(name) else name
+
+
+def _key(path: Path) -> str:
+    """Equal for paths that some file system takes for the same."""
+    return "/".join(unicodedata.normalize("NFC", part).casefold().rstrip(". ") for part in path.parts)
+
+
+def _clashes(plan: Sequence[Mapping[str, Path]]) -> set[int]:
+    owners: dict[str, int] = {}
+    clashes: set[int] = set()
+    for index, paths in enumerate(plan):
+        for path in paths.values():
+            owner = owners.setdefault(_key(path), index)
+            if owner != index:
+                clashes |= {owner, index}
+    return clashes

@@ -1,0 +1,41 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture
+def rng() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> Iterator[None]:
+    """The same number of threads everywhere, so that bit-identity means the same everywhere."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def parity_folder() -> Path:
+    """Golden vectors of the real Spleeter, too large for the repository; they lie beside it."""
+    folder = SHARED / "parity"
+    if not folder.is_dir():
+        pytest.skip("the golden vectors of the real Spleeter are not beside this checkout")
+    return folder
+
+
+def song(n_samples: int, *, sample_rate: int = 44100, n_channels: int = 2, seed: int = 0) -> torch.Tensor:
+    """Something for networks to chew on: tones that move, noise bursts, different in each channel."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(n_samples) / sample_rate
+    tones = sum(np.sin(2 * np.pi * f * time * (1 + 0.01 * np.sin(time))) for f in rng.uniform(60, 4000, 6))
+    bursts = rng.standard_normal(n_samples) * (np.sin(2 * np.pi * 2 * time) > 0.9)
+    channels = [0.05 * tones * (0.6 + 0.4 * np.sin(time + c)) + 0.1 * bursts for c in range(n_channels)]
+    return torch.from_numpy(np.stack(channels).astype(np.float32))

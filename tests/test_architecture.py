@@ -1,0 +1,143 @@
+"""The house rules that a machine can check: who may import whom, who owns which package, light imports."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import stemwise
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "stemwise"
+
+# The floors of the house, from the ground up. A module may import what is on a lower floor.
+FLOORS = [
+    {"errors", "types"},
+    {"audio", "stft", "masks", "overlap", "metrics", "plots", "naming"},
+    {"models", "losses"},
+    {"checkpoint"},
+    {"convert"},
+    {"hub"},
+    {"data", "device"},
+    {"separate"},
+    {"files", "train", "evaluate"},
+    {"cli", "spleeter"},
+]
+SAME_FLOOR = {("overlap", "stft"), ("train", "evaluate")}
+DATA_SEES = {"errors", "types", "audio", "stft", "metrics"}
+HOMES = {
+    "av": {"audio"},
+    "soundfile": {"audio"},
+    "safetensors": {"checkpoint"},
+    "httpx": {"hub"},
+    "typer": {"cli"},
+    "rich": {"cli"},
+    "matplotlib": {"plots"},
+}
+
+
+def floor(room: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
+
+
+def imports() -> Iterator[tuple[Path, str, str]]:
+    """Every import: file, room it stands in, module that is imported; also those under TYPE_CHECKING."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        relative = path.relative_to(PACKAGE)
+        room = relative.parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield relative, room, alias.name
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                assert node.level == 0, f"{relative}: relative import"
+                for alias in node.names:
+                    yield relative, room, node.module if node.module != "stemwise" else f"stemwise.{alias.name}"
+
+
+def test_imports_point_down() -> None:
+    wrong = []
+    for path, room, module in imports():
+        if room in ("__init__", "__main__") or not module.startswith("stemwise."):
+            continue
+        other = module.split(".")[1]
+        if other == "__version__" or other == room:
+            continue
+        if floor(other) >= floor(room) and (room, other) not in SAME_FLOOR:
+            wrong.append(f"{path} imports {module}")
+        if room == "data" and other not in DATA_SEES:
+            wrong.append(f"{path} imports {module}: data knows no models")
+    assert wrong == []
+
+
+def test_networks_do_not_import_each_other() -> None:
+    for path, room, module in imports():
+        if room == "models" and path.name != "__init__.py":
+            assert not module.startswith("stemwise.models"), f"{path} imports {module}"
+
+
+def test_every_package_has_one_home() -> None:
+    wrong = [f"{path}: {module}" for path, room, module in imports() if room not in HOMES.get(module.split(".")[0], {room})]
+    assert wrong == []
+
+
+def test_every_room_stands_on_a_floor() -> None:
+    rooms = {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert rooms - {"__init__", "__main__"} == set.union(*FLOORS)
+
+
+def test_broad_excepts_stand_nowhere() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ExceptHandler):
+                name = getattr(node.type, "id", "")
+                cleans_up = name == "BaseException" and isinstance(node.body[-1], ast.Raise)
+                assert node.type is not None, f"{path.name}:{node.lineno}"
+                assert name not in ("Exception", "BaseException") or cleans_up, f"{path.name}:{node.lineno}"
+
+
+def fresh(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_import_is_light() -> None:
+    heavy = "torch", "numpy", "av", "soundfile", "httpx", "typer", "rich", "matplotlib"
+    assert fresh(f"import sys, stemwise; print([m for m in {heavy} if m in sys.modules])").strip() == "[]"
+
+
+def test_help_loads_no_torch() -> None:
+    code = "import sys, stemwise.cli, stemwise.cli.spleeter; print([m for m in ('torch', 'numpy', 'av', 'matplotlib') if m in sys.modules])"
+    assert fresh(code).strip() == "[]"
+
+
+def test_public_names() -> None:
+    assert set(stemwise.__all__) == {
+        *("AudioError", "CheckpointError", "ChecksumError", "ConfigError", "DecodeError", "EncodeError", "ModelError"),
+        *("NonFiniteError", "Separator", "ShapeError", "StemwiseError", "UnknownModel", "__version__", "evaluate"),
+        *("load_model", "models", "separate_file"),
+    }
+    for name in stemwise.__all__:
+        assert getattr(stemwise, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        stemwise.nothing  # noqa: B018
+
+
+def test_version_has_a_changelog_entry() -> None:
+    assert re.search(rf"^## \[{re.escape(stemwise.__version__)}\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+
+def test_every_vector_has_its_generator() -> None:
+    tools = " ".join(path.read_text() for path in (ROOT / "tools").glob("make_*.py"))
+    for vector in (ROOT / "tests" / "vectors").iterdir():
+        assert vector.name in tools, f"no tool makes {vector.name}"
+        assert vector.stat().st_size < 200_000
+
+
+def test_docs_name_no_file_that_is_not_there() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for name in re.findall(r"`((?:src|docs|tools|tests|benchmarks|recipes|examples)/[\w./-]+)`", page.read_text()):
+            assert (ROOT / name).exists(), f"{page.name} names {name}"

@@ -1,0 +1,11 @@
+"""Print what pyproject.toml's `dev` group and `plot` extra need, one argument each, for pip before 25.1.
+
+(From 25.1 on, `pip install --group dev` does the same.)
+"""
+
+import tomllib
+from pathlib import Path
+
+project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+wanted = [*project["dependency-groups"]["dev"], *project["project"]["optional-dependencies"]["plot"]]
+print(*(requirement for requirement in wanted if not requirement.startswith("stemwise")))
