@@ -19,7 +19,7 @@ FLOORS = [
     {"errors", "types"},
     {"audio", "stft", "masks", "overlap", "metrics", "plots", "naming"},
     {"models", "losses"},
-    {"checkpoint"},
+    {"checkpoint", "outputs"},
     {"convert"},
     {"hub"},
     {"data", "device"},
@@ -32,7 +32,7 @@ DATA_SEES = {"errors", "types", "audio", "stft", "metrics"}
 HOMES = {
     "av": {"audio"},
     "soundfile": {"audio"},
-    "safetensors": {"checkpoint"},
+    "safetensors": {"checkpoint", "outputs"},
     "httpx": {"hub"},
     "typer": {"cli"},
     "rich": {"cli"},
@@ -56,7 +56,11 @@ def imports() -> Iterator[tuple[Path, str, str]]:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 assert node.level == 0, f"{relative}: relative import"
                 for alias in node.names:
-                    yield relative, room, node.module if node.module != "stemwise" else f"stemwise.{alias.name}"
+                    yield (
+                        relative,
+                        room,
+                        node.module if node.module != "stemwise" else f"stemwise.{alias.name}",
+                    )
 
 
 def test_imports_point_down() -> None:
@@ -81,12 +85,20 @@ def test_networks_do_not_import_each_other() -> None:
 
 
 def test_every_package_has_one_home() -> None:
-    wrong = [f"{path}: {module}" for path, room, module in imports() if room not in HOMES.get(module.split(".")[0], {room})]
+    wrong = [
+        f"{path}: {module}"
+        for path, room, module in imports()
+        if room not in HOMES.get(module.split(".")[0], {room})
+    ]
     assert wrong == []
 
 
 def test_every_room_stands_on_a_floor() -> None:
-    rooms = {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    rooms = {
+        path.name.removesuffix(".py")
+        for path in PACKAGE.iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
     assert rooms - {"__init__", "__main__"} == set.union(*FLOORS)
 
 
@@ -116,8 +128,24 @@ def test_help_loads_no_torch() -> None:
 
 def test_public_names() -> None:
     assert set(stemwise.__all__) == {
-        *("AudioError", "CheckpointError", "ChecksumError", "ConfigError", "DecodeError", "EncodeError", "ModelError"),
-        *("NonFiniteError", "Separator", "ShapeError", "StemwiseError", "UnknownModel", "__version__", "evaluate"),
+        *(
+            "AudioError",
+            "CheckpointError",
+            "ChecksumError",
+            "ConfigError",
+            "DecodeError",
+            "EncodeError",
+            "ModelError",
+        ),
+        *(
+            "NonFiniteError",
+            "Separator",
+            "ShapeError",
+            "StemwiseError",
+            "UnknownModel",
+            "__version__",
+            "evaluate",
+        ),
         *("load_model", "models", "separate_file"),
     }
     for name in stemwise.__all__:
@@ -127,7 +155,9 @@ def test_public_names() -> None:
 
 
 def test_version_has_a_changelog_entry() -> None:
-    assert re.search(rf"^## \[{re.escape(stemwise.__version__)}\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert re.search(
+        rf"^## \[{re.escape(stemwise.__version__)}\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
 
 
 def test_every_vector_has_its_generator() -> None:
@@ -139,5 +169,7 @@ def test_every_vector_has_its_generator() -> None:
 
 def test_docs_name_no_file_that_is_not_there() -> None:
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        for name in re.findall(r"`((?:src|docs|tools|tests|benchmarks|recipes|examples)/[\w./-]+)`", page.read_text()):
+        for name in re.findall(
+            r"`((?:src|docs|tools|tests|benchmarks|recipes|examples)/[\w./-]+)`", page.read_text()
+        ):
             assert (ROOT / name).exists(), f"{page.name} names {name}"

@@ -68,7 +68,7 @@ def choose_precision(name: str, model: Model, device: torch.device) -> str:
         exact, reduced = (
             inference_network(model, device, kind)(magnitude) for kind in ("float32", "bfloat16")
         )
-    return "bfloat16" if sdr(exact.flatten(), reduced.flatten()) >= MIN_SDR_DB else "float32"
+    return "bfloat16" if sdr(exact.flatten(1), reduced.flatten(1)) >= MIN_SDR_DB else "float32"
 
 
 def inference_network(model: Model, device: torch.device, precision: str) -> Callable[[Tensor], Tensor]:

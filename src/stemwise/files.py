@@ -7,74 +7,22 @@ never scaled one by one: if one would clip, all of them get one gain, and the re
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO
 
 import torch
 from torch import Tensor
 
-from stemwise.audio import AudioReader, AudioWriter, nearest_sample_rate
-from stemwise.audio.encode import is_integer_format
-from stemwise.errors import ConfigError, EncodeError, StemwiseError
+from stemwise.audio import AudioReader, nearest_sample_rate
+from stemwise.errors import StemwiseError
 from stemwise.naming import PICTURE, Song, output_paths
+from stemwise.outputs import FULL_SCALE, OutputFormat, StemFiles
 from stemwise.plots import SpectrogramSketch, save_picture
 from stemwise.separate import Separator
 from stemwise.types import Progress
 
-FULL_SCALE = 1 - 2**-15  # the largest 16-bit sample; a peak above it clips
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputFormat:
-    """What is written.
-
-    Attributes:
-        codec: one of `stemwise.audio.CODECS`.
-        bit_depth: of wav (16, 24, 32 float) and flac (16, 24); None for 16.
-        bitrate: bit/s of lossy codecs; None for the codec's default.
-        sample_rate: Hz; None for the input's, or the nearest one that the codec can hold.
-        stereo: write two channels also for a mono input.
-        clip: `gain`: if a stem would clip, one gain for all stems; `clamp`: saturate, as Spleeter does.
-    """
-
-    codec: str = "wav"
-    bit_depth: int | None = None
-    bitrate: int | None = None
-    sample_rate: int | None = None
-    stereo: bool = False
-    clip: Literal["gain", "clamp"] = "gain"
-
-    def __post_init__(self) -> None:
-        if self.clip not in ("gain", "clamp"):
-            raise ConfigError(f"clip is {self.clip!r}: it must be 'gain' or 'clamp'")
-
-    @classmethod
-    def spleeters(cls, codec: Any, bitrate: str, sample_rate: int) -> "OutputFormat":
-        """What Spleeter writes: stereo, clamped, 16-bit wav; `codec` may be a name an enumeration's member."""
-        name = str(getattr(codec, "value", codec))
-        depth = 24 if name == "flac" else None  # QUIRK(spleeter): ffmpeg makes 24-bit flac of float
-        rates = {"bitrate": parse_bitrate(bitrate), "sample_rate": sample_rate}
-        return cls(codec=name, bit_depth=depth, stereo=True, clip="clamp", **rates)
-
-    @property
-    def clips(self) -> bool:
-        return is_integer_format(self.codec, self.bit_depth)
-
-
-def parse_bitrate(text: str | None) -> int | None:
-    """`192k` or `192000` as bit/s.
-
-    Raises:
-        ConfigError: for anything else.
-    """
-    if text is None:
-        return None
-    number, factor = (text[:-1], 1000) if text.lower().endswith("k") else (text, 1)
-    if not number.isdecimal() or int(number) < 1:
-        raise ConfigError(f"bitrate is {text!r}: it must be a number of bit/s such as 192k or 192000")
-    return int(number) * factor
+CUT_OFF_S = 1.0  # some headers tell a length to about this much only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,12 +101,11 @@ def separate_to(
         StemwiseError: see `separate_file`.
     """
     start = time.perf_counter()
-    name = str(source) if isinstance(source, Path) else str(getattr(source, "name", "stream"))
     with AudioReader(source, offset_s=offset_s, duration_s=duration_s, sample_rate=read_rate) as reader:
         wanted = output_format.sample_rate or reader.sample_rate
         rate = nearest_sample_rate(output_format.codec, wanted)
-        song = _Song(reader, separator, output_format.stereo, progress)
-        files = _StemFiles(paths, reader, output_format, song.n_channels, rate)
+        song = _Song(reader, separator, output_format.stereo, picture is not None, progress)
+        files = StemFiles(paths, reader, output_format, song.n_channels, rate)
         gain = 1.0
         try:
             peak = song.write_to(files, gain)
@@ -167,30 +114,36 @@ def separate_to(
                 gain = FULL_SCALE / peak
                 song.write_to(files, gain)
             if picture is not None:
-                files.write_beside(picture, lambda path: save_picture(song.sketches, path, title=name))
+                files.write_beside(
+                    picture, lambda path: save_picture(song.sketches, path, title=Path(reader.name).name)
+                )
             files.publish()
         except BaseException:
             files.discard()
             raise
         return SongReport(
-            source=name,
+            source=reader.name,
             stems={name: str(path) for name, path in paths.items()},
             duration_s=song.n_samples / reader.sample_rate,
             sample_rate=rate,
             gain_db=20 * math.log10(gain),
             peak=peak,
             wall_s=time.perf_counter() - start,
-            notes=tuple(_notes(reader, output_format, wanted, rate, peak, gain)),
+            notes=tuple(_notes(song, output_format, wanted, rate, peak, gain)),
             picture=str(picture) if picture else None,
         )
 
 
 def _notes(
-    reader: AudioReader, output_format: OutputFormat, wanted: int, rate: int, peak: float, gain: float
+    song: "_Song", output_format: OutputFormat, wanted: int, rate: int, peak: float, gain: float
 ) -> Iterator[str]:
     """What the user should know of how this song was treated."""
+    reader = song.reader
     if reader.downmixed_from:
         yield f"{reader.info.n_channels} channels ({reader.downmixed_from}) were mixed down to stereo"
+    missing_s = ((reader.n_samples or 0) - song.n_samples) / reader.sample_rate
+    if missing_s > CUT_OFF_S:
+        yield f"the file ends {missing_s:.1f} s before its header says: it was probably cut off"
     if rate != wanted:
         yield f"{output_format.codec} cannot hold {wanted} Hz: written at {rate} Hz"
     if gain < 1:
@@ -201,111 +154,46 @@ def _notes(
 
 
 class _Song:
-    """The blocks of one song on their way through the separator."""
+    """The blocks of one song on their way through the separator, seen by whoever draws or counts them."""
 
     def __init__(
-        self, reader: AudioReader, separator: Separator, stereo: bool, progress: Progress | None
+        self, reader: AudioReader, separator: Separator, stereo: bool, drawn: bool, progress: Progress | None
     ) -> None:
         self.reader, self.separator, self.progress = reader, separator, progress
         self.n_channels = 2 if stereo else reader.n_channels
         self.n_samples = 0
         self.sketches: dict[str, SpectrogramSketch] = {}
+        self._drawn = ("mixture", *separator.stems) if drawn else ()
 
-    def write_to(self, files: "_StemFiles", gain: float) -> float:
+    def write_to(self, files: "StemFiles", gain: float) -> float:
         """One pass: every stem times `gain` into its file. Returns the largest sample that was written."""
         files.open()
-        stages = iter(
-            ["listening"] * self.separator.mwf + ["separating" if gain == 1 else "separating again, softer"]
-        )
-        for name in ("mixture", *self.separator.stems):
-            self.sketches[name] = SpectrogramSketch(self.reader.sample_rate)
-        for stems in self.separator.restream(lambda: self._blocks(next(stages)), self.reader.sample_rate):
+        stages = ["listening"] * self.separator.mwf + [
+            "separating" if gain == 1 else "separating again, softer"
+        ]
+        passes = iter(stages)
+        rate = self.reader.sample_rate
+        for stems in self.separator.restream(lambda: self._blocks(next(passes)), rate):
             for name, block in stems.items():
                 files.writers[name].write((block * gain).cpu().numpy())
-                self.sketches[name].push(block)
+                self._draw(name, block)
         return files.finish()
 
     def _blocks(self, stage: str) -> Iterator[Tensor]:
         rate, total = self.reader.sample_rate, self.reader.n_samples
         self.n_samples = 0
-        self.sketches["mixture"] = SpectrogramSketch(rate)
+        self.sketches = {name: SpectrogramSketch(rate) for name in self._drawn}
         for samples in self.reader.blocks():
             block = torch.from_numpy(samples).expand(self.n_channels, -1)
-            self.sketches["mixture"].push(block)
+            self._draw("mixture", block)
             yield block
             self.n_samples += block.shape[-1]
             if self.progress is not None:
                 self.progress(stage, self.n_samples / rate, total and total / rate)
 
-
-class _StemFiles:
-    """One writer per stem; the files get their names together, or not at all."""
-
-    def __init__(
-        self,
-        paths: Mapping[str, Path],
-        reader: AudioReader,
-        output_format: OutputFormat,
-        n_channels: int,
-        sample_rate: int,
-    ) -> None:
-        self.paths = paths
-        self.writers: dict[str, AudioWriter] = {}
-        self._made_folders: list[Path] = []
-        self._beside: list[tuple[Path, Path]] = []
-        self._new_writer = lambda path: AudioWriter(
-            path,
-            codec=output_format.codec,
-            sample_rate=reader.sample_rate,
-            n_channels=n_channels,
-            bit_depth=output_format.bit_depth,
-            bitrate=output_format.bitrate,
-            tags=reader.info.tags,
-            output_sample_rate=sample_rate,
-            n_samples=reader.n_samples,
-        )
-
-    def open(self) -> None:
-        for name, path in self.paths.items():
-            self._make_folder(path.parent)
-            self.writers[name] = self._new_writer(path)
-
-    def finish(self) -> float:
-        for writer in self.writers.values():
-            writer.finish()
-        return max((writer.peak for writer in self.writers.values()), default=0.0)
-
-    def write_beside(self, path: Path, write: Callable[[Path], None]) -> None:
-        """Another file of this song, made by `write` under a temporary name."""
-        self._make_folder(path.parent)
-        temporary = path.with_name(f".{path.name}.part")
-        self._beside.append((temporary, path))
-        write(temporary)
-
-    def publish(self) -> None:
-        for writer in self.writers.values():
-            writer.publish()
-        for temporary, path in self._beside:
-            temporary.replace(path)
-
-    def discard(self) -> None:
-        for writer in self.writers.values():
-            writer.discard()
-        self.writers.clear()
-        for temporary, _ in self._beside:
-            temporary.unlink(missing_ok=True)
-        for folder in reversed(self._made_folders):
-            with suppress(OSError):  # somebody else's file lies in it
-                folder.rmdir()
-        self._made_folders.clear()
-
-    def _make_folder(self, folder: Path) -> None:
-        missing = [path for path in (folder, *folder.parents) if not path.exists()]
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise EncodeError(f"folder {folder} cannot be made: {error.strerror}") from error
-        self._made_folders += reversed(missing)
+    def _draw(self, name: str, block: Tensor) -> None:
+        if name in self.sketches:
+            self.sketches[name].push(block)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

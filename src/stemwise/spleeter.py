@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from stemwise.audio import AudioWriter
 from stemwise.errors import ConfigError, ShapeError
-from stemwise.files import OutputFormat, separate_to
+from stemwise.files import separate_to
 from stemwise.hub import load_model
 from stemwise.naming import Song, output_paths
+from stemwise.outputs import OutputFormat
 from stemwise.separate import Separator as Engine
 
 DEFAULT_FORMAT = "{filename}/{instrument}.{codec}"

@@ -14,6 +14,8 @@ from stemwise import __version__
 from stemwise.cli import doctor, evaluate, models, separate, train
 from stemwise.errors import StemwiseError
 
+INTERRUPTED = 130  # the exit status after Ctrl-C, by the shells' convention; typer sets it
+
 app = typer.Typer(
     name="stemwise",
     help="Separate recorded music into its stems, and train and measure the networks that do it.",
@@ -55,9 +57,10 @@ def run(command: Callable[..., Any]) -> None:
     except StemwiseError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted: nothing half-written is left behind\n")
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            sys.stderr.write("interrupted: no half-written file is left behind\n")
+        raise
     except BrokenPipeError:
         # The reader of our output went away; Python would complain once more while flushing at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -22,7 +22,9 @@ _OUTPUT, _STEMS, _READING, _ENGINE = "Output files", "Stems", "Input", "Engine"
 def separate(
     files: Annotated[
         list[str],
-        typer.Argument(help="Songs, folders of songs, or - for standard input.", show_default=False),
+        typer.Argument(
+            metavar="FILES", help="Songs, folders of songs, or - for standard input.", show_default=False
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the stems.")] = Path("separated"),
     model: Annotated[
@@ -128,7 +130,8 @@ def separate(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")] = False,
 ) -> None:
     """Separate songs into stems: vocals, drums, bass and the rest."""
-    from stemwise.files import Batch, OutputFormat, parse_bitrate
+    from stemwise.files import Batch
+    from stemwise.outputs import OutputFormat, parse_bitrate
     from stemwise.separate import Separator
 
     chosen = Batch(

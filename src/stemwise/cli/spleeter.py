@@ -52,7 +52,9 @@ def _options(
 
 @app.command("separate", no_args_is_help=True)
 def separate(
-    files: Annotated[list[str] | None, typer.Argument(help="Audio files.", show_default=False)] = None,
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILES", help="Audio files.", show_default=False)
+    ] = None,
     inputs: Annotated[
         list[str] | None,
         typer.Option(
@@ -108,7 +110,8 @@ def separate(
     verbose: Annotated[bool, typer.Option("--verbose", help="Print more.")] = False,
 ) -> None:
     """Separate audio files into stems."""
-    from stemwise.files import Batch, OutputFormat
+    from stemwise.files import Batch
+    from stemwise.outputs import OutputFormat
     from stemwise.separate import Separator
 
     songs = [*(inputs or []), *(files or [])]

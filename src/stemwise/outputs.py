@@ -1,0 +1,133 @@
+"""What is written, and the files of one song's stems, which get their names together or not at all."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from stemwise.audio import AudioReader, AudioWriter, is_integer_format
+from stemwise.errors import ConfigError, EncodeError
+
+FULL_SCALE = 1 - 2**-15  # the largest 16-bit sample; a peak above it clips
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputFormat:
+    """What is written.
+
+    Attributes:
+        codec: one of `stemwise.audio.CODECS`.
+        bit_depth: of wav (16, 24, 32 float) and flac (16, 24); None for 16.
+        bitrate: bit/s of lossy codecs; None for the codec's default.
+        sample_rate: Hz; None for the input's, or the nearest one that the codec can hold.
+        stereo: write two channels also for a mono input.
+        clip: `gain`: if a stem would clip, one gain for all stems; `clamp`: saturate, as Spleeter does.
+    """
+
+    codec: str = "wav"
+    bit_depth: int | None = None
+    bitrate: int | None = None
+    sample_rate: int | None = None
+    stereo: bool = False
+    clip: Literal["gain", "clamp"] = "gain"
+
+    def __post_init__(self) -> None:
+        is_integer_format(self.codec, self.bit_depth)  # refuses what cannot be
+        if self.clip not in ("gain", "clamp"):
+            raise ConfigError(f"clip is {self.clip!r}: it must be 'gain' or 'clamp'")
+
+    @classmethod
+    def spleeters(cls, codec: Any, bitrate: str, sample_rate: int) -> "OutputFormat":
+        """What Spleeter writes: stereo, clamped, 16-bit wav; `codec` is a name or its `Codec`."""
+        name = str(getattr(codec, "value", codec))
+        depth = 24 if name == "flac" else None  # QUIRK(spleeter): ffmpeg makes 24-bit flac of float
+        rates = {"bitrate": parse_bitrate(bitrate), "sample_rate": sample_rate}
+        return cls(codec=name, bit_depth=depth, stereo=True, clip="clamp", **rates)
+
+    @property
+    def clips(self) -> bool:
+        return is_integer_format(self.codec, self.bit_depth)
+
+
+def parse_bitrate(text: str | None) -> int | None:
+    """`192k` or `192000` as bit/s.
+
+    Raises:
+        ConfigError: for anything else.
+    """
+    if text is None:
+        return None
+    number, factor = (text[:-1], 1000) if text.lower().endswith("k") else (text, 1)
+    if not number.isdecimal() or int(number) < 1:
+        raise ConfigError(f"bitrate is {text!r}: it must be a number of bit/s such as 192k or 192000")
+    return int(number) * factor
+
+
+class StemFiles:
+    """One writer per stem; the files get their names together, or not at all."""
+
+    def __init__(
+        self,
+        paths: Mapping[str, Path],
+        reader: AudioReader,
+        output_format: OutputFormat,
+        n_channels: int,
+        sample_rate: int,
+    ) -> None:
+        self.paths = paths
+        self.writers: dict[str, AudioWriter] = {}
+        self._made_folders: list[Path] = []
+        self._beside: list[tuple[Path, Path]] = []
+        self._new_writer = lambda path: AudioWriter(
+            path,
+            codec=output_format.codec,
+            sample_rate=reader.sample_rate,
+            n_channels=n_channels,
+            bit_depth=output_format.bit_depth,
+            bitrate=output_format.bitrate,
+            tags=reader.info.tags,
+            output_sample_rate=sample_rate,
+        )
+
+    def open(self) -> None:
+        for name, path in self.paths.items():
+            self._make_folder(path.parent)
+            self.writers[name] = self._new_writer(path)
+
+    def finish(self) -> float:
+        for writer in self.writers.values():
+            writer.finish()
+        return max((writer.peak for writer in self.writers.values()), default=0.0)
+
+    def write_beside(self, path: Path, write: Callable[[Path], None]) -> None:
+        """Another file of this song, made by `write` under a temporary name."""
+        self._make_folder(path.parent)
+        temporary = path.with_name(f".{path.name}.part")
+        self._beside.append((temporary, path))
+        write(temporary)
+
+    def publish(self) -> None:
+        for writer in self.writers.values():
+            writer.publish()
+        for temporary, path in self._beside:
+            temporary.replace(path)
+
+    def discard(self) -> None:
+        for writer in self.writers.values():
+            writer.discard()
+        self.writers.clear()
+        for temporary, _ in self._beside:
+            temporary.unlink(missing_ok=True)
+        for folder in reversed(self._made_folders):
+            with suppress(OSError):  # somebody else's file lies in it
+                folder.rmdir()
+        self._made_folders.clear()
+
+    def _make_folder(self, folder: Path) -> None:
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EncodeError(f"folder {folder} cannot be made: {error.strerror}") from error
+        self._made_folders += reversed(missing)

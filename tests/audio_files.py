@@ -1,0 +1,22 @@
+"""Writing and reading small wav files in tests."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+
+def write_wav(path: Path, waveform: torch.Tensor, sample_rate: int = 44100, subtype: str = "FLOAT") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, waveform.T.numpy(), sample_rate, subtype=subtype)
+    return path
+
+
+def read_wav(path: Path) -> tuple[torch.Tensor, int]:
+    samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return torch.from_numpy(np.ascontiguousarray(samples.T)), sample_rate
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
