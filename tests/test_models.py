@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from random_models import random_model
-from tolerances import FLOAT_ROUNDING
 
+from random_models import random_model
 from stemwise.errors import ConfigError
 from stemwise.models import ARCHITECTURES, BLSTMConfig, ModelConfig, TrunkUNetConfig, UNetConfig
+from tolerances import FLOAT_ROUNDING
 
 N_BINS, N_FRAMES = 64, 64
 SMALL = {

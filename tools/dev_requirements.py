@@ -3,8 +3,9 @@
 (From 25.1 on, `pip install --group dev` does the same.)
 """
 
-import tomllib
 from pathlib import Path
+
+import tomllib
 
 project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
 wanted = [*project["dependency-groups"]["dev"], *project["project"]["optional-dependencies"]["plot"]]

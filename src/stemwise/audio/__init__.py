@@ -1,6 +1,6 @@
 """Audio files in and out, as blocks of float32 `(channels, samples)`; the only package that knows a codec."""
 
-from stemwise.audio.codecs import CODECS, Codec, is_integer_format, nearest_sample_rate
+from stemwise.audio.codecs import CODECS, Codec, is_integer_format, library_versions, nearest_sample_rate
 from stemwise.audio.decode import AudioInfo, AudioReader
 from stemwise.audio.encode import AudioWriter
 from stemwise.audio.resample import Resampler
@@ -16,5 +16,6 @@ __all__ = [
     "Resampler",
     "Tags",
     "is_integer_format",
+    "library_versions",
     "nearest_sample_rate",
 ]

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import av
+import soundfile
+
 from stemwise.errors import ConfigError
 
 DEFAULT_BITRATE = 128_000  # bit/s, as Spleeter has it
@@ -100,3 +103,12 @@ def nearest_sample_rate(codec: str, sample_rate: int) -> int:
     """The sample rate, Hz, that the codec can hold and that loses least: the higher one of two as near."""
     rates = find_codec(codec).sample_rates or (sample_rate,)
     return min(rates, key=lambda rate: (abs(rate - sample_rate), -rate))
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that decode and encode, for the report of a problem."""
+    ffmpeg = ".".join(map(str, av.library_versions["libavcodec"]))
+    return {
+        "PyAV": f"{av.__version__} (libavcodec {ffmpeg})",
+        "soundfile": f"{soundfile.__version__} ({soundfile.__libsndfile_version__})",
+    }

@@ -235,6 +235,8 @@ def load(name: str, *, quiet: bool, spleeter_layout: bool = False) -> "Model":
         model = hub.load_model(name, spleeter_layout=spleeter_layout, progress=progress)
     if not quiet and model.card.licence:
         typer.echo(f"model {model.card.name}: weights under {model.card.licence}", err=True)
+    for note in model.notes:
+        typer.echo(f"note: {name}: {note}", err=True)
     return model
 
 
