@@ -122,7 +122,8 @@ def test_import_is_light() -> None:
 
 
 def test_help_loads_no_torch() -> None:
-    code = "import sys, stemwise.cli, stemwise.cli.spleeter; print([m for m in ('torch', 'numpy', 'av', 'matplotlib') if m in sys.modules])"
+    heavy = "torch", "numpy", "av", "matplotlib"
+    code = f"import sys, stemwise.cli.spleeter; print([m for m in {heavy} if m in sys.modules])"
     assert fresh(code).strip() == "[]"
 
 

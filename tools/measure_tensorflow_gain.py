@@ -23,6 +23,5 @@ for seed in range(3):
     restored = tf.signal.inverse_stft(spectrum, FRAME_LENGTH, FRAME_STEP, window_fn=window).numpy() * 2 / 3
     inside = slice(FRAME_LENGTH, (SECONDS - 1) * SAMPLE_RATE)
     truth, result = noise[0, inside].astype(float), restored[0, inside].astype(float)
-    print(
-        f"seed {seed}: gain 1 - {1 - (truth @ result) / (truth @ truth):.3e}, largest error {abs(truth - result).max():.2e}"
-    )
+    loss = 1 - (truth @ result) / (truth @ truth)
+    print(f"seed {seed}: gain 1 - {loss:.3e}, largest error {abs(truth - result).max():.2e}")

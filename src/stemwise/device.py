@@ -39,7 +39,7 @@ def choose_device(name: str) -> torch.device:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 in hardware; emulation would be slower than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and bool(
         torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     )
@@ -75,11 +75,12 @@ def inference_network(model: Model, device: torch.device, precision: str) -> Cal
     """The network as a function from magnitudes to float32 estimates, ready on the device."""
     network: nn.Module = model.network.to(device).eval()
     if device.type in ("cpu", "cuda"):
-        network = network.to(memory_format=torch.channels_last)
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stub
     dtype = PRECISIONS[precision]
 
     def estimate(magnitude: Tensor) -> Tensor:
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32):
-            return network(magnitude).float()
+            estimates: Tensor = network(magnitude).float()
+        return estimates
 
     return estimate

@@ -17,10 +17,11 @@ from stemwise.errors import ConfigError
 PICTURE = "picture"  # a name beside the stems' that stands for the picture of the song; always .png
 DEFAULT_TEMPLATE = "{filename}/{stem}.{codec}"
 # What is taken for a song when a folder is walked; a file that is named is tried whatever its suffix.
-AUDIO_SUFFIXES = frozenset(
-    " .3gp .aac .ac3 .aif .aifc .aiff .alac .ape .au .caf .flac .m4a .m4b .mka .mkv .mov .mp2 .mp3 .mp4 .mpc"
-    " .oga .ogg .opus .tta .w64 .wav .weba .webm .wma .wmv .wv".split()  # noqa: SIM905 - a list of 31 is harder to read
+_SUFFIXES = (
+    "3gp aac ac3 aif aifc aiff alac ape au caf flac m4a m4b mka mkv mov mp2 mp3 mp4 mpc"
+    " oga ogg opus tta w64 wav weba webm wma wmv wv"
 )
+AUDIO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 _PLACEHOLDERS = {"filename", "foldername", "stem", "instrument", "codec"}
 _REFUSED = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # by Windows, exFAT or SMB shares
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)

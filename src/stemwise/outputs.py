@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,8 +80,8 @@ class StemFiles:
         self.writers: dict[str, AudioWriter] = {}
         self._made_folders: list[Path] = []
         self._beside: list[tuple[Path, Path]] = []
-        self._new_writer = lambda path: AudioWriter(
-            path,
+        self._new_writer = partial(
+            AudioWriter,
             codec=output_format.codec,
             sample_rate=reader.sample_rate,
             n_channels=n_channels,

@@ -64,7 +64,7 @@ class Separator:
         )
         if residual and self._remainder is not None:
             raise ConfigError(
-                f"this model's stems add up to the mixture ({self._remainder} has the rest): there is no residual"
+                f"the stems add up to the mixture ({self._remainder} has the rest): there is no residual"
             )
         if residual:
             self._remainder = RESIDUAL

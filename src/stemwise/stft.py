@@ -29,7 +29,9 @@ class STFTConfig:
         if self.n_fft < 8 or self.n_fft & (self.n_fft - 1):
             raise ConfigError(f"n_fft is {self.n_fft}: it must be a power of two, at least 8")
         if self.hop_length < 1 or self.n_fft % self.hop_length or self.n_fft < 4 * self.hop_length:
-            raise ConfigError(f"hop_length is {self.hop_length}: it must divide n_fft / 4 = {self.n_fft // 4}")
+            raise ConfigError(
+                f"hop_length is {self.hop_length}: it must divide n_fft / 4 = {self.n_fft // 4}"
+            )
 
     @property
     def n_bins(self) -> int:
@@ -62,7 +64,8 @@ def stft(waveform: Tensor, config: STFTConfig) -> Tensor:
         raise ShapeError(f"waveform has {waveform.shape[-1]} samples: one frame needs {config.n_fft}")
     window = torch.hann_window(config.n_fft, device=waveform.device, dtype=waveform.dtype)
     frames = waveform.unfold(-1, config.n_fft, config.hop_length) * window
-    return torch.fft.rfft(frames).transpose(-1, -2)
+    spectrum: Tensor = torch.fft.rfft(frames).transpose(-1, -2)
+    return spectrum
 
 
 def istft(spectrum: Tensor, config: STFTConfig) -> Tensor:
@@ -83,4 +86,5 @@ def istft(spectrum: Tensor, config: STFTConfig) -> Tensor:
     waveform = parts.new_zeros(*parts.shape[:-3], n_frames + per_frame - 1, config.hop_length)
     for shift in range(per_frame):
         waveform[..., shift : shift + n_frames, :] += parts[..., shift, :]
-    return waveform.flatten(-2)
+    whole: Tensor = waveform.flatten(-2)
+    return whole

@@ -61,7 +61,9 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
-            raise ConfigError(f"architecture is {self.architecture!r}: it must be one of {sorted(ARCHITECTURES)}")
+            raise ConfigError(
+                f"architecture is {self.architecture!r}: it must be one of {sorted(ARCHITECTURES)}"
+            )
         if not self.stems or len(set(self.stems)) != len(self.stems):
             raise ConfigError(f"stems are {self.stems}: there must be at least one, each named once")
         if not 1 <= self.n_bins <= self.stft.n_bins:
@@ -88,27 +90,38 @@ class ModelConfig:
         architecture = values.get("architecture")
         if architecture not in ARCHITECTURES:
             raise ConfigError(f"architecture is {architecture!r}: it must be one of {sorted(ARCHITECTURES)}")
-        values["network"] = _from_dict(ARCHITECTURES[architecture][0], values.get("network", {}))
-        values["stft"] = _from_dict(STFTConfig, values.get("stft", {}))
+        values["network"] = config_from_dict(ARCHITECTURES[architecture][0], values.get("network", {}))
+        values["stft"] = config_from_dict(STFTConfig, values.get("stft", {}))
         values["stems"] = tuple(values.get("stems", ()))
-        config: ModelConfig = _from_dict(cls, values)
+        config: ModelConfig = config_from_dict(cls, values)
         return config
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def _from_dict(kind: type[Any], values: dict[str, Any]) -> Any:
+def config_from_dict(kind: type[Any], values: dict[str, Any]) -> Any:
+    """A configuration dataclass of that kind; lists become tuples.
+
+    Raises:
+        ConfigError: for an unknown or missing key.
+    """
     unknown = set(values) - {f.name for f in fields(kind)}
     if unknown:
-        raise ConfigError(f"{kind.__name__} has no key {sorted(unknown)}: the keys are {[f.name for f in fields(kind)]}")
+        raise ConfigError(
+            f"{kind.__name__} has no key {sorted(unknown)}: the keys are {[f.name for f in fields(kind)]}"
+        )
     try:
-        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        return kind(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        )
     except TypeError as error:
         raise ConfigError(f"{kind.__name__}: {error}") from error
 
 
 def build(config: ModelConfig) -> nn.Module:
     """The network of a configuration, with untrained weights."""
-    network: nn.Module = ARCHITECTURES[config.architecture][1](config.network, n_stems=len(config.stems), n_bins=config.n_bins)
+    network: nn.Module = ARCHITECTURES[config.architecture][1](
+        config.network, n_stems=len(config.stems), n_bins=config.n_bins
+    )
     return network

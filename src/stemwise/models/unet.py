@@ -49,12 +49,13 @@ def _activate(x: Tensor, activation: Activation) -> Tensor:
     return F.elu(x, inplace=True) if activation == "elu" else F.leaky_relu(x, 0.2, inplace=True)
 
 
-def _by_phases(x: Tensor, conv: nn.ConvTranspose2d) -> Tensor:
+def _by_phases(x: Tensor, conv: nn.Module) -> Tensor:
     """`conv(x)` for kernel 5, stride 2 and few output channels, three times as fast.
 
     Even and odd rows and columns of the result are each a 3×3 convolution of `x`: four phases, interleaved.
     Row `2i + p` is the sum over taps t = 0, 1, 2 of `x[i - 1 + t]` times the kernel's row `p + 4 - 2t`.
     """
+    assert isinstance(conv, nn.ConvTranspose2d)
     taps = F.pad(conv.weight, (0, 1, 0, 1)).flip(-1, -2).unflatten(-1, (3, 2)).unflatten(-3, (3, 2))
     phases = taps.flip(3, 5).permute(1, 3, 5, 0, 2, 4).flatten(0, 2)  # (4 out, in, 3, 3)
     bias = None if conv.bias is None else conv.bias.repeat_interleave(4)
