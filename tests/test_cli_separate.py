@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -15,9 +16,12 @@ from audio_files import files_below, read_wav, write_wav
 from conftest import song
 from random_models import spleeter_like, stemwise_like
 from stemwise import cli
+from stemwise.audio import AudioReader
 from stemwise.checkpoint import save_model
 from stemwise.cli import spleeter
 from stemwise.convert import to_variables, write_bundle
+from stemwise.hub import load_model
+from stemwise.separate import Separator
 
 FOUR = ["bass.wav", "drums.wav", "other.wav", "vocals.wav"]
 
@@ -248,6 +252,18 @@ def test_every_spleeter_command_runs_as_written(
         stem, rate = read_wav(Path(name))
         assert rate == 44100
         assert stem.shape[0] == 2
+
+
+def test_spleeter_resamples_before_it_separates(run, spleeter_models: Path) -> None:  # type: ignore[no-untyped-def]
+    write_wav(spleeter_models / "song.wav", song(30_000, sample_rate=48000), 48000)
+    run("separate", "-o", "output", "-p", "small.json", "song.wav", main=spleeter.main)
+    with AudioReader(spleeter_models / "song.wav", sample_rate=44100) as reader:
+        mixture = torch.from_numpy(np.concatenate(list(reader.blocks()), axis=1))
+    expected = Separator(load_model("small.json", spleeter_layout=True), precision="float32").separate(
+        mixture, 44100
+    )
+    for name, stem in expected.items():
+        torch.testing.assert_close(read_wav(Path(f"output/song/{name}.wav"))[0], stem, atol=2**-15, rtol=0)
 
 
 def test_spleeter_writes_sixteen_clamped_bits(run, spleeter_models: Path) -> None:  # type: ignore[no-untyped-def]

@@ -149,6 +149,12 @@ def test_spleeters_stems_and_the_residual_add_up_to_the_mixture() -> None:
     torch.testing.assert_close(sum(stems.values()), mixture, atol=STEMS_SUM, rtol=0)
 
 
+def test_masks_that_sum_to_one_restore_the_mixture_in_its_place() -> None:
+    mixture = song(CHUNK + 5000)
+    stems = Separator(spleeter_like(mask_extension="average"), precision="float32").separate(mixture, 44100)
+    torch.testing.assert_close(sum(stems.values()), mixture, atol=STEMS_SUM, rtol=0)
+
+
 @pytest.mark.parametrize("kind", SEPARATORS)
 def test_silence_stays_silence(kind: str) -> None:
     for stem in SEPARATORS[kind].separate(torch.zeros(2, 30_000), 44100).values():
