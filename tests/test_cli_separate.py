@@ -16,7 +16,7 @@ from audio_files import files_below, read_wav, write_wav
 from conftest import song
 from random_models import spleeter_like, stemwise_like
 from stemwise import cli
-from stemwise.audio import AudioReader
+from stemwise.audio import AudioReader, AudioWriter, Tags
 from stemwise.checkpoint import save_model
 from stemwise.cli import spleeter
 from stemwise.convert import to_variables, write_bundle
@@ -285,6 +285,36 @@ def test_spleeter_fails_honestly(run, spleeter_models: Path) -> None:  # type: i
     assert status == 4
     assert "model.data-00000-of-00001" in err
     assert not (spleeter_models / "output").exists()
+
+
+def test_spleeter_writes_no_tags_and_takes_its_rate_from_the_configuration(
+    run, spleeter_models: Path
+) -> None:  # type: ignore[no-untyped-def]
+    configuration = json.loads(Path("small.json").read_text())
+    Path("small.json").write_text(json.dumps({**configuration, "sample_rate": 22050}))
+    with AudioWriter(
+        "song.flac", codec="flac", sample_rate=44100, n_channels=2, tags=Tags(fields={"title": "Song"})
+    ) as writer:
+        writer.write(song(5000).numpy())
+        writer.finish()
+        writer.publish()
+    assert (
+        run("separate", "-o", "output", "-p", "small.json", "-c", "flac", "song.flac", main=spleeter.main)[0]
+        == 0
+    )
+    with AudioReader("output/song/vocals.flac") as reader:
+        assert reader.sample_rate == 22050
+        assert reader.info.tags.fields == {}
+
+
+def test_names_that_are_no_text_are_separated_too(run, model: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    source = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav"))
+    write_wav(tmp_path / "song.wav", song(5000)).rename(source)
+    command = [sys.executable, "-m", "stemwise", "separate", source, "-o", tmp_path / "out", "-p", model]
+    process = subprocess.run(command, capture_output=True, check=False)
+    assert process.returncode == 0
+    assert b"caf" in process.stdout
+    assert b"Traceback" not in process.stderr
 
 
 def test_spleeter_says_its_version(run) -> None:  # type: ignore[no-untyped-def]

@@ -244,3 +244,42 @@ def test_a_bitrate_that_is_none_is_refused(text: str) -> None:
 
 def test_bitrates() -> None:
     assert (parse_bitrate("192k"), parse_bitrate("96000"), parse_bitrate(None)) == (192_000, 96_000, None)
+
+
+def test_a_folder_in_the_place_of_a_stem_costs_no_other_stem(tmp_path: Path) -> None:
+    source = write_wav(tmp_path / "song.wav", song(5000))
+    (tmp_path / "vocals.wav").write_text("the old one")
+    (tmp_path / "drums.wav").mkdir()
+    with pytest.raises(EncodeError, match="there is a folder of that name"):
+        separate_to(source, paths(tmp_path), SEPARATOR, FLOAT)
+    assert (tmp_path / "vocals.wav").read_text() == "the old one"
+    assert files_below(tmp_path) == ["song.wav", "vocals.wav"]
+
+
+def test_a_picture_that_cannot_be_written_costs_the_song_and_leaves_nothing(tmp_path: Path) -> None:
+    source = write_wav(tmp_path / "song.wav", song(5000))
+    (tmp_path / "picture.png").mkdir()
+    with pytest.raises(EncodeError, match=r"picture\.png"):
+        separate_to(source, paths(tmp_path), SEPARATOR, FLOAT, picture=tmp_path / "picture.png")
+    assert files_below(tmp_path) == ["song.wav"]
+
+
+def test_a_title_is_no_formula(tmp_path: Path) -> None:
+    source = write_wav(tmp_path / "A$_$ 日本.wav", song(5000))
+    separate_to(source, paths(tmp_path), SEPARATOR, FLOAT, picture=tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").exists()
+
+
+def test_an_offset_beyond_the_end_is_an_error(tmp_path: Path) -> None:
+    source = write_wav(tmp_path / "song.wav", song(5000))
+    with pytest.raises(DecodeError, match="ends before the offset of 10 s"):
+        separate_to(source, paths(tmp_path), SEPARATOR, FLOAT, offset_s=10)
+    assert files_below(tmp_path) == ["song.wav"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"sample_rate": 0}, {"bitrate": -1}, {"codec": "mp5"}, {"bit_depth": 12}]
+)
+def test_an_output_that_cannot_be_is_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="is "):
+        OutputFormat(**options)  # type: ignore[arg-type]

@@ -85,7 +85,13 @@ def test_characters_that_a_file_system_refuses_are_replaced_only_when_portable(t
 
 @pytest.mark.parametrize(
     ("template", "reason"),
-    [("{filename}.{codec}", "needs {stem}"), ("{artist}/{stem}", "it may hold"), ("{stem", "template")],
+    [
+        ("{filename}.{codec}", "needs {stem}"),
+        ("{artist}/{stem}", "it may hold"),
+        ("{stem", "template"),
+        ("{filename:d}/{stem}", "it may hold"),
+        ("{filename!r}/{stem}", "it may hold"),
+    ],
 )
 def test_bad_template_is_refused(tmp_path: Path, template: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
@@ -117,3 +123,33 @@ def test_a_song_named_twice_is_one_song(tmp_path: Path) -> None:
 def test_a_folder_without_songs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no audio file"):
         find_songs([tmp_path])
+
+
+@pytest.mark.parametrize("output", [".", "in", ".."])
+def test_an_output_folder_around_the_input_hides_no_song(tmp_path: Path, output: str) -> None:
+    touch(tmp_path / "in/a.mp3")
+    songs = find_songs([tmp_path / "in"], recursive=True, output=tmp_path / output)
+    assert [song.path.name for song in songs] == ["a.mp3"]
+
+
+def test_an_input_is_never_overwritten(tmp_path: Path) -> None:
+    touch(tmp_path / "vocals/vocals.wav", tmp_path / "b/vocals.wav")
+    with pytest.raises(ConfigError, match="would be overwritten"):
+        output_paths([Song(tmp_path / "vocals/vocals.wav")], STEMS, tmp_path, codec="wav")
+    songs = [Song(tmp_path / "b.mp3"), Song(tmp_path / "b/vocals.wav")]
+    with pytest.raises(ConfigError, match="would be overwritten"):
+        output_paths(songs, STEMS, tmp_path, codec="wav")
+
+
+def test_a_name_that_is_too_long_is_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="longer than 255 bytes"):
+        plan(tmp_path, "a" * 250 + ".mp3", template="{filename}_{stem}.{codec}")
+
+
+def test_no_name_leads_out_of_the_output_folder(tmp_path: Path) -> None:
+    assert plan(tmp_path, "...mp3", portable=False) == ["_/vocals.wav"]
+
+
+def test_mirrored_folders_are_cleaned_too(tmp_path: Path) -> None:
+    songs = [Song(Path("in/AC: live/a.mp3"), Path("AC: live"))]
+    assert names(output_paths(songs, STEMS, tmp_path, codec="wav"), tmp_path) == ["AC_ live/a/vocals.wav"]

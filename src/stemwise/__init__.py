@@ -1,7 +1,8 @@
 """Separate recorded music into its stems.
 
 The public names below load on first use, so that `import stemwise` costs milliseconds and
-touches neither torch nor the network, threads, seeds, loggers or the environment.
+touches neither torch nor the network, threads, seeds, loggers or the environment. None of them is also
+the name of a module, for importing that module would put it in the name's place.
 """
 
 from importlib import import_module
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
         ChecksumError,
         ConfigError,
         DecodeError,
+        DownloadError,
         EncodeError,
         ModelError,
         NonFiniteError,
@@ -21,9 +23,8 @@ if TYPE_CHECKING:
         StemwiseError,
         UnknownModel,
     )
-    from stemwise.evaluate import evaluate
     from stemwise.files import separate_file
-    from stemwise.hub import load_model, models
+    from stemwise.hub import load_model, published_models
     from stemwise.separate import Separator
 
 __version__ = "0.1.0"
@@ -32,11 +33,11 @@ _HOMES = {
     "Separator": "stemwise.separate",
     "separate_file": "stemwise.files",
     "load_model": "stemwise.hub",
-    "models": "stemwise.hub",
-    "evaluate": "stemwise.evaluate",
+    "published_models": "stemwise.hub",
     "StemwiseError": "stemwise.errors",
     "AudioError": "stemwise.errors",
     "DecodeError": "stemwise.errors",
+    "DownloadError": "stemwise.errors",
     "EncodeError": "stemwise.errors",
     "ModelError": "stemwise.errors",
     "UnknownModel": "stemwise.errors",
@@ -53,6 +54,7 @@ __all__ = [
     "ChecksumError",
     "ConfigError",
     "DecodeError",
+    "DownloadError",
     "EncodeError",
     "ModelError",
     "NonFiniteError",
@@ -61,9 +63,8 @@ __all__ = [
     "StemwiseError",
     "UnknownModel",
     "__version__",
-    "evaluate",
     "load_model",
-    "models",
+    "published_models",
     "separate_file",
 ]
 

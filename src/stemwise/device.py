@@ -1,18 +1,24 @@
 """Where and how precisely the network runs: device, precision, memory format."""
 
+import copy
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stemwise.checkpoint import Model
-from stemwise.errors import ConfigError
+from stemwise.errors import ConfigError, StemwiseError
+from stemwise.masks import ratio_masks
 from stemwise.metrics import sdr
-from stemwise.models import N_CHANNELS
+from stemwise.models import N_CHANNELS, ModelConfig
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-MIN_SDR_DB = 45.0  # what a reduced precision may cost at most
+MIN_SDR_DB = 45.0  # what a reduced precision may cost at most, of any stem
 PROBE_FRAMES = 64
+
+Network = Callable[[Tensor], Tensor]
 
 
 def choose_device(name: str) -> torch.device:
@@ -45,8 +51,54 @@ def has_bfloat16(device: torch.device) -> bool:
     )
 
 
-def choose_precision(name: str, model: Model, device: torch.device) -> str:
-    """`auto` takes bfloat16 if it is in hardware and within `MIN_SDR_DB` of float32 on a probe.
+def inference_network(model: Model, device: torch.device) -> nn.Module:
+    """The model's network made ready for the device; the model itself is left as it is.
+
+    Batch norm that directly follows a convolution is folded into it, which is exact.
+    """
+    foldable = any(_foldable(module) for module in model.network.modules())
+    network = copy.deepcopy(model.network) if foldable or device.type != "cpu" else model.network
+    for module in network.modules():
+        for index in _foldable(module):
+            assert isinstance(module, nn.Sequential)
+            conv, norm = module[index], module[index + 1]
+            assert isinstance(conv, nn.Conv2d | nn.ConvTranspose2d)
+            assert isinstance(norm, nn.BatchNorm2d)
+            module[index] = fuse_conv_bn_eval(conv, norm, transpose=isinstance(conv, nn.ConvTranspose2d))
+            module[index + 1] = nn.Identity()
+    network = network.to(device).eval()
+    if device.type in ("cpu", "cuda"):
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stub
+    return network
+
+
+def _foldable(module: nn.Module) -> list[int]:
+    """Places in a sequence where a convolution stands right before its batch norm."""
+    layers = list(module) if isinstance(module, nn.Sequential) else []
+    pairs = enumerate(pairwise(layers))
+    convs = (nn.Conv2d, nn.ConvTranspose2d)
+    return [
+        index for index, (one, next_) in pairs if isinstance(one, convs) and isinstance(next_, nn.BatchNorm2d)
+    ]
+
+
+def at_precision(network: nn.Module, device: torch.device, precision: str) -> Network:
+    """The network as a function from magnitudes to float32 estimates."""
+    dtype = PRECISIONS[precision]
+
+    def estimate(magnitude: Tensor) -> Tensor:
+        try:
+            with torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32):
+                estimates: Tensor = network(magnitude).float()
+        except torch.OutOfMemoryError as error:
+            raise StemwiseError(f"{device} has not enough memory for this model: use device cpu") from error
+        return estimates
+
+    return estimate
+
+
+def choose_precision(name: str, network: nn.Module, config: ModelConfig, device: torch.device) -> str:
+    """`auto` takes bfloat16 if it is in hardware and costs no stem more than `MIN_SDR_DB` on a probe.
 
     The probe is one short chunk of noise that falls off like music does (1 / frequency), always the same.
 
@@ -60,27 +112,19 @@ def choose_precision(name: str, model: Model, device: torch.device) -> str:
     if not has_bfloat16(device):
         return "float32"
     rng = torch.Generator().manual_seed(0)
-    config = model.config
     shape = (1, N_CHANNELS, config.n_bins, min(PROBE_FRAMES, config.chunk_frames))
     falling = 1000 / torch.arange(1, config.n_bins + 1)[:, None]
     magnitude = (torch.rand(shape, generator=rng) * falling).to(device)
     with torch.inference_mode():
         exact, reduced = (
-            inference_network(model, device, kind)(magnitude) for kind in ("float32", "bfloat16")
+            (
+                ratio_masks(at_precision(network, device, kind)(magnitude), exponent=config.exponent)
+                * magnitude
+            )[0]
+            for kind in ("float32", "bfloat16")
         )
-    return "bfloat16" if sdr(exact.flatten(1), reduced.flatten(1)) >= MIN_SDR_DB else "float32"
-
-
-def inference_network(model: Model, device: torch.device, precision: str) -> Callable[[Tensor], Tensor]:
-    """The network as a function from magnitudes to float32 estimates, ready on the device."""
-    network: nn.Module = model.network.to(device).eval()
-    if device.type in ("cpu", "cuda"):
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stub
-    dtype = PRECISIONS[precision]
-
-    def estimate(magnitude: Tensor) -> Tensor:
-        with torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32):
-            estimates: Tensor = network(magnitude).float()
-        return estimates
-
-    return estimate
+    return (
+        "bfloat16"
+        if sdr(exact.flatten(1)[:, None], reduced.flatten(1)[:, None]).min() >= MIN_SDR_DB
+        else "float32"
+    )

@@ -5,6 +5,7 @@ never scaled one by one: if one would clip, all of them get one gain, and the re
 """
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +15,8 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
-from stemwise.audio import AudioReader, nearest_sample_rate
-from stemwise.errors import StemwiseError
+from stemwise.audio import AudioReader
+from stemwise.errors import DecodeError, StemwiseError
 from stemwise.naming import PICTURE, Song, output_paths
 from stemwise.outputs import FULL_SCALE, OutputFormat, StemFiles
 from stemwise.plots import SpectrogramSketch, save_picture
@@ -102,13 +103,20 @@ def separate_to(
     """
     start = time.perf_counter()
     with AudioReader(source, offset_s=offset_s, duration_s=duration_s, sample_rate=read_rate) as reader:
-        wanted = output_format.sample_rate or reader.sample_rate
-        rate = nearest_sample_rate(output_format.codec, wanted)
+        rate = output_format.file_rate(reader.sample_rate)
         song = _Song(reader, separator, output_format.stereo, picture is not None, progress)
-        files = StemFiles(paths, reader, output_format, song.n_channels, rate)
+        files = StemFiles(
+            paths,
+            output_format,
+            sample_rate=reader.sample_rate,
+            n_channels=song.n_channels,
+            tags=reader.info.tags,
+        )
         gain = 1.0
         try:
             peak = song.write_to(files, gain)
+            if offset_s > 0 and song.n_samples == 0:
+                raise DecodeError(f"{reader.name}: ends before the offset of {offset_s:g} s")
             if peak > FULL_SCALE and output_format.clips and output_format.clip == "gain":
                 files.discard()
                 gain = FULL_SCALE / peak
@@ -129,21 +137,21 @@ def separate_to(
             gain_db=20 * math.log10(gain),
             peak=peak,
             wall_s=time.perf_counter() - start,
-            notes=tuple(_notes(song, output_format, wanted, rate, peak, gain)),
+            notes=tuple(_notes(song, output_format, peak, gain)),
             picture=str(picture) if picture else None,
         )
 
 
-def _notes(
-    song: "_Song", output_format: OutputFormat, wanted: int, rate: int, peak: float, gain: float
-) -> Iterator[str]:
+def _notes(song: "_Song", output_format: OutputFormat, peak: float, gain: float) -> Iterator[str]:
     """What the user should know of how this song was treated."""
     reader = song.reader
+    wanted = output_format.sample_rate or reader.sample_rate
+    rate = output_format.file_rate(reader.sample_rate)
     if reader.downmixed_from:
-        yield f"{reader.info.n_channels} channels ({reader.downmixed_from}) were mixed down to stereo"
+        yield f"its layout ({reader.downmixed_from}) was mixed down to stereo"
     missing_s = ((reader.n_samples or 0) - song.n_samples) / reader.sample_rate
     if missing_s > CUT_OFF_S:
-        yield f"the file ends {missing_s:.1f} s before its header says: it was probably cut off"
+        yield f"the file ends {missing_s:.1f} s before its header says: it may have been cut off"
     if rate != wanted:
         yield f"{output_format.codec} cannot hold {wanted} Hz: written at {rate} Hz"
     if gain < 1:
@@ -235,7 +243,7 @@ def separate_files(
         picture = planned.get(PICTURE)
         if begin is not None:
             begin(song.path.name)
-        if batch.skip_existing and all(path.exists() for path in planned.values()):
+        if batch.skip_existing and all(os.path.exists(path) for path in planned.values()):
             yield SongReport(
                 source=str(song.path), stems={name: str(path) for name, path in paths.items()}, skipped=True
             )

@@ -105,8 +105,8 @@ def wiener_statistics(spectrum: Tensor, estimates: Tensor) -> WienerStatistics:
         estimates: magnitudes, `(stems, channels, lowest bins, frames)`.
     """
     first = _first_estimate(spectrum, estimates)
-    covariance = torch.einsum("scft,sdft->scdf", first, first.conj())
-    power = first.abs().square().mean(dim=1).sum(dim=-1)
+    covariance = torch.einsum("scft,sdft->scdf", first, first.conj()).cpu()
+    power = first.abs().square().mean(dim=1).sum(dim=-1).cpu()  # Apple's GPUs have no double precision
     return WienerStatistics(covariance.to(torch.complex128), power.double(), float(spectrum.abs().max()))
 
 
@@ -125,7 +125,7 @@ def wiener_filter(spectrum: Tensor, estimates: Tensor, statistics: WienerStatist
     """
     scale = max(1.0, statistics.peak / 10)
     spatial = statistics.covariance / scale**2 / (WIENER_EPS + statistics.power / scale**2)[:, None, None]
-    spatial = spatial.to(spectrum.dtype)  # R: (stems, channels, channels, bins)
+    spatial = spatial.to(spectrum.device, spectrum.dtype)  # R: (stems, channels, channels, bins)
     power = (_first_estimate(spectrum, estimates) / scale).abs().square().mean(dim=1)  # (stems, bins, frames)
     mix = torch.einsum("sft,scdf->cdft", power.to(spectrum.dtype), spatial)
     mix[0, 0] += math.sqrt(WIENER_EPS)

@@ -4,6 +4,7 @@ Pure path logic: looks at folders, opens and writes nothing. No two inputs ever 
 on file systems that ignore case, trailing dots or the composition of accents.
 """
 
+import os
 import re
 import string
 import unicodedata
@@ -22,6 +23,7 @@ _SUFFIXES = (
     " oga ogg opus tta w64 wav weba webm wma wmv wv"
 )
 AUDIO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
+LONGEST_NAME = 255  # bytes, on nearly every file system
 _PLACEHOLDERS = {"filename", "foldername", "stem", "instrument", "codec"}
 _REFUSED = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # by Windows, exFAT or SMB shares
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -48,7 +50,7 @@ def find_songs(inputs: Iterable[Path], *, recursive: bool = False, output: Path 
     Args:
         inputs: files, taken as they are, and folders, of which the audio files are taken in sorted order.
         recursive: walk folders below folders too.
-        output: a folder that is not walked into (stems are no songs).
+        output: a folder that is not walked into if it lies below an input (stems are no songs).
 
     Raises:
         ConfigError: for a folder without any audio file. (A file that does not exist is found out when
@@ -56,22 +58,25 @@ def find_songs(inputs: Iterable[Path], *, recursive: bool = False, output: Path 
     """
     songs: dict[Path, Song] = {}
     for path in inputs:
-        if not path.is_dir():
-            songs.setdefault(path.resolve(), Song(path))
+        if not os.path.isdir(path):  # False, where Path's own would raise, for what cannot be looked at
+            songs.setdefault(_real(path), Song(path))
             continue
-        found = sorted(path.rglob("*") if recursive else path.iterdir())
+        try:
+            found = sorted(path.rglob("*") if recursive else path.iterdir())
+        except OSError as error:
+            raise ConfigError(f"folder {path} cannot be read: {error.strerror}") from error
         found = [
             file
             for file in found
             if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file() and not file.name.startswith(".")
         ]
-        if output is not None:
-            found = [file for file in found if output.resolve() not in file.resolve().parents]
+        if output is not None and _real(path) in _real(output).parents:
+            found = [file for file in found if _real(output) not in _real(file).parents]
         if not found:
             hint = "" if recursive else " (folders below it are walked with --recursive)"
             raise ConfigError(f"{path} has no audio file{hint}")
         for file in found:
-            songs.setdefault(file.resolve(), Song(file, file.parent.relative_to(path)))
+            songs.setdefault(_real(file), Song(file, file.parent.relative_to(path)))
     return list(songs.values())
 
 
@@ -98,22 +103,20 @@ def output_paths(
         portable: replace what some file system refuses in a name (`:`, `?`, trailing dots) by `_`.
 
     Raises:
-        ConfigError: for an unknown placeholder, for stems of one song in one file, and for songs that
-            cannot be told apart.
+        ConfigError: for an unknown placeholder, for stems of one song in one file, for songs that cannot be
+            told apart, for a name that is too long, and where an input would be overwritten.
     """
     _check_template(template)
 
     def paths(song: Song, filename: str) -> dict[str, Path]:
-        clean = _portable if portable else str
+        clean = _portable if portable else _no_way_up
         names = {
             "filename": clean(filename),
-            "foldername": clean(song.path.resolve().parent.name),
+            "foldername": clean(_real(song.path).parent.name),
             "codec": codec,
         }
-        files = {
-            stem: output / song.folder / template.format(**names, stem=stem, instrument=stem)
-            for stem in stems
-        }
+        folder = output.joinpath(*map(clean, song.folder.parts))
+        files = {stem: folder / template.format(**names, stem=stem, instrument=stem) for stem in stems}
         return {stem: path.with_suffix(".png") if stem == PICTURE else path for stem, path in files.items()}
 
     plan = [paths(song, song.path.stem) for song in songs]
@@ -130,7 +133,23 @@ def output_paths(
         raise ConfigError(
             f"{one} and {other} would be written to the same files: separate them into different folders"
         )
+    _check_files(songs, plan)
     return plan
+
+
+def _check_files(songs: Sequence[Song], plan: Sequence[Mapping[str, Path]]) -> None:
+    """Refuse what would only fail, or destroy an input, after all the work."""
+    inputs = {_key(_real(song.path)): song.path for song in songs if song.stream is None}
+    for path in (path for paths in plan for path in paths.values()):
+        overwritten = inputs.get(_key(_real(path)))
+        if overwritten is not None:
+            raise ConfigError(f"{overwritten} would be overwritten by a stem: choose another output folder")
+        if any(len(os.fsencode(part)) > LONGEST_NAME for part in path.parts):
+            raise ConfigError(f"{path.name[:40]}…: a name on its path is longer than {LONGEST_NAME} bytes")
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
 
 
 def _with_suffix(song: Song) -> str:
@@ -138,15 +157,15 @@ def _with_suffix(song: Song) -> str:
 
 
 def _with_folder(song: Song) -> str:
-    return f"{song.path.resolve().parent.name}_{song.path.name}"
+    return f"{_real(song.path).parent.name}_{song.path.name}"
 
 
 def _check_template(template: str) -> None:
     try:
-        names = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+        fields = [field[1:] for field in string.Formatter().parse(template) if field[1] is not None]
     except ValueError as error:
         raise ConfigError(f"template is {template!r}: {error}") from error
-    if names - _PLACEHOLDERS:
+    if any(name not in _PLACEHOLDERS or form or conversion for name, form, conversion in fields):
         known = ", ".join(f"{{{name}}}" for name in sorted(_PLACEHOLDERS))
         raise ConfigError(f"template is {template!r}: it may hold {known}")
 
@@ -155,6 +174,10 @@ def _portable(name: str) -> str:
     name = _REFUSED.sub("_", name)
     name = name.rstrip(". ") or "_"
     return f"_{name}" if _RESERVED.fullmatch(name) else name
+
+
+def _no_way_up(name: str) -> str:
+    return "_" if name in (".", "..") else name
 
 
 def _key(path: Path) -> str:

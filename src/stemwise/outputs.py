@@ -1,5 +1,7 @@
 """What is written, and the files of one song's stems, which get their names together or not at all."""
 
+import os
+import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -7,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from stemwise.audio import AudioReader, AudioWriter, is_integer_format
+from stemwise.audio import AudioWriter, Tags, is_integer_format, nearest_sample_rate
 from stemwise.errors import ConfigError, EncodeError
 
 FULL_SCALE = 1 - 2**-15  # the largest 16-bit sample; a peak above it clips
@@ -24,6 +26,7 @@ class OutputFormat:
         sample_rate: Hz; None for the input's, or the nearest one that the codec can hold.
         stereo: write two channels also for a mono input.
         clip: `gain`: if a stem would clip, one gain for all stems; `clamp`: saturate, as Spleeter does.
+        tags: carry the input's tags and cover over.
     """
 
     codec: str = "wav"
@@ -32,23 +35,32 @@ class OutputFormat:
     sample_rate: int | None = None
     stereo: bool = False
     clip: Literal["gain", "clamp"] = "gain"
+    tags: bool = True
 
     def __post_init__(self) -> None:
         is_integer_format(self.codec, self.bit_depth)  # refuses what cannot be
+        for name in ("sample_rate", "bitrate"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} is {value}: it must be positive")
         if self.clip not in ("gain", "clamp"):
             raise ConfigError(f"clip is {self.clip!r}: it must be 'gain' or 'clamp'")
 
     @classmethod
     def spleeters(cls, codec: Any, bitrate: str, sample_rate: int) -> "OutputFormat":
-        """What Spleeter writes: stereo, clamped, 16-bit wav; `codec` is a name or its `Codec`."""
+        """What Spleeter writes: stereo, clamped, 16-bit wav, no tags; `codec` is a name or its `Codec`."""
         name = str(getattr(codec, "value", codec))
         depth = 24 if name == "flac" else None  # QUIRK(spleeter): ffmpeg makes 24-bit flac of float
         rates = {"bitrate": parse_bitrate(bitrate), "sample_rate": sample_rate}
-        return cls(codec=name, bit_depth=depth, stereo=True, clip="clamp", **rates)
+        return cls(codec=name, bit_depth=depth, stereo=True, clip="clamp", tags=False, **rates)
 
     @property
     def clips(self) -> bool:
         return is_integer_format(self.codec, self.bit_depth)
+
+    def file_rate(self, sample_rate: int) -> int:
+        """Hz of the files that stems of this sample rate are written to."""
+        return nearest_sample_rate(self.codec, self.sample_rate or sample_rate)
 
 
 def parse_bitrate(text: str | None) -> int | None:
@@ -71,10 +83,11 @@ class StemFiles:
     def __init__(
         self,
         paths: Mapping[str, Path],
-        reader: AudioReader,
         output_format: OutputFormat,
-        n_channels: int,
+        *,
         sample_rate: int,
+        n_channels: int,
+        tags: Tags | None = None,
     ) -> None:
         self.paths = paths
         self.writers: dict[str, AudioWriter] = {}
@@ -83,12 +96,12 @@ class StemFiles:
         self._new_writer = partial(
             AudioWriter,
             codec=output_format.codec,
-            sample_rate=reader.sample_rate,
+            sample_rate=sample_rate,
             n_channels=n_channels,
             bit_depth=output_format.bit_depth,
             bitrate=output_format.bitrate,
-            tags=reader.info.tags,
-            output_sample_rate=sample_rate,
+            tags=tags if output_format.tags else None,
+            output_sample_rate=output_format.file_rate(sample_rate),
         )
 
     def open(self) -> None:
@@ -104,15 +117,25 @@ class StemFiles:
     def write_beside(self, path: Path, write: Callable[[Path], None]) -> None:
         """Another file of this song, made by `write` under a temporary name."""
         self._make_folder(path.parent)
-        temporary = path.with_name(f".{path.name}.part")
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         self._beside.append((temporary, path))
-        write(temporary)
+        try:
+            write(temporary)
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise EncodeError(f"{path}: cannot be written: {error.strerror or error}") from error
 
     def publish(self) -> None:
-        for writer in self.writers.values():
-            writer.publish()
+        """Give all files their names, once none of them can be refused any more."""
+        targets = [*self.paths.values(), *(path for _, path in self._beside)]
+        for path in targets:
+            if path.is_dir():
+                raise EncodeError(f"{path}: cannot be written: there is a folder of that name")
         for temporary, path in self._beside:
             temporary.replace(path)
+        for writer in self.writers.values():
+            writer.publish()
 
     def discard(self) -> None:
         for writer in self.writers.values():
@@ -126,9 +149,9 @@ class StemFiles:
         self._made_folders.clear()
 
     def _make_folder(self, folder: Path) -> None:
-        missing = [path for path in (folder, *folder.parents) if not path.exists()]
         try:
+            missing = [path for path in (folder, *folder.parents) if not path.exists()]
+            self._made_folders += reversed(missing)
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EncodeError(f"folder {folder} cannot be made: {error.strerror}") from error
-        self._made_folders += reversed(missing)

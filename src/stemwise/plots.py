@@ -5,6 +5,7 @@ memory, so that it can be made beside the separation.
 """
 
 import math
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,12 @@ class SpectrogramSketch:
         return 10 * torch.log10(columns.clamp(min=1e-12) / (N_FFT / 4) ** 2)
 
 
-def _pyplot() -> Any:
+def require_matplotlib() -> Any:
+    """Matplotlib's `Figure`.
+
+    Raises:
+        ConfigError: if matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -95,9 +101,9 @@ def draw_stems(sketches: Mapping[str, SpectrogramSketch], *, title: str = "") ->
     Raises:
         ConfigError: if matplotlib is not installed.
     """
-    figure = _pyplot()(figsize=(11, 0.7 + 1.55 * len(sketches)), layout="constrained")
+    figure = require_matplotlib()(figsize=(11, 0.7 + 1.55 * len(sketches)), layout="constrained")
     if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+        figure.suptitle(title, parse_math=False, x=0.01, ha="left", fontsize=11, fontweight="bold")
     rows = figure.subplots(len(sketches), 1, sharex=True, squeeze=False)[:, 0]
     top = max(float(sketch.power_db().max()) for sketch in sketches.values())
     image = None
@@ -127,7 +133,9 @@ def draw_stems(sketches: Mapping[str, SpectrogramSketch], *, title: str = "") ->
 
 def save_picture(sketches: Mapping[str, SpectrogramSketch], path: Path, *, title: str = "") -> None:
     """`draw_stems` as a PNG file."""
-    draw_stems(sketches, title=title).savefig(path, format="png", dpi=110)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        draw_stems(sketches, title=title).savefig(path, format="png", dpi=110)
 
 
 def plot_stems(waveforms: Mapping[str, Tensor], sample_rate: int, *, title: str = "") -> Any:

@@ -10,19 +10,18 @@ Arguments, names and shapes are those of `spleeter.separator.Separator` 2.4.2. D
 raised where the original went on, and nothing is cut at 600 s unless asked (docs/numerics.md).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stemwise.audio import AudioWriter
 from stemwise.errors import ConfigError, ShapeError
 from stemwise.files import separate_to
 from stemwise.hub import load_model
 from stemwise.naming import Song, output_paths
-from stemwise.outputs import OutputFormat
+from stemwise.outputs import OutputFormat, StemFiles
 from stemwise.separate import Separator as Engine
 
 DEFAULT_FORMAT = "{filename}/{instrument}.{codec}"
@@ -90,19 +89,12 @@ class Separator:
             synchronous: of no effect.
         """
         _refuse_adapter(audio_adapter)
-        (paths,) = output_paths(
-            [Song(Path(audio_descriptor))],
-            self._engine.stems,
-            Path(destination),
-            codec=str(codec),
-            template=filename_format,
-            portable=False,
-        )
+        wanted = OutputFormat.spleeters(codec, bitrate, self._sample_rate)
         separate_to(
             Path(audio_descriptor),
-            paths,
+            _paths(audio_descriptor, destination, self._engine.stems, wanted, filename_format),
             self._engine,
-            OutputFormat.spleeters(codec, bitrate, self._sample_rate),
+            wanted,
             offset_s=offset,
             duration_s=duration,
             read_rate=self._sample_rate,
@@ -121,34 +113,36 @@ class Separator:
     ) -> None:
         """Write what `separate` returned; the arguments are those of `separate_to_file`."""
         _refuse_adapter(audio_adapter)
-        (paths,) = output_paths(
-            [Song(Path(audio_descriptor))],
-            list(sources),
-            Path(destination),
-            codec=str(codec),
-            template=filename_format,
-            portable=False,
-        )
         wanted = OutputFormat.spleeters(codec, bitrate, self._sample_rate)
-        for name, source in sources.items():
-            paths[name].parent.mkdir(parents=True, exist_ok=True)
-            writer = AudioWriter(
-                paths[name],
-                codec=wanted.codec,
-                sample_rate=self._sample_rate,
-                n_channels=source.shape[1],
-                bit_depth=wanted.bit_depth,
-                bitrate=wanted.bitrate,
-            )
-            try:
-                writer.write(np.ascontiguousarray(source.T, dtype=np.float32))
-                writer.finish()
-                writer.publish()
-            finally:
-                writer.discard()
+        paths = _paths(audio_descriptor, destination, list(sources), wanted, filename_format)
+        files = StemFiles(paths, wanted, sample_rate=self._sample_rate, n_channels=2)
+        try:
+            files.open()
+            for name, source in sources.items():
+                # (samples, channels) to (channels, samples)
+                files.writers[name].write(np.ascontiguousarray(source.T, dtype=np.float32))
+            files.finish()
+            files.publish()
+        except BaseException:
+            files.discard()
+            raise
 
     def join(self, timeout: int = 200) -> None:
         """Nothing to wait for: everything is written when the other methods return."""
+
+
+def _paths(
+    audio_descriptor: str | Path,
+    destination: str | Path,
+    stems: Sequence[str],
+    wanted: OutputFormat,
+    filename_format: str,
+) -> dict[str, Path]:
+    songs = [Song(Path(audio_descriptor))]
+    (paths,) = output_paths(
+        songs, stems, Path(destination), codec=wanted.codec, template=filename_format, portable=False
+    )
+    return paths
 
 
 def _refuse_adapter(audio_adapter: object) -> None:

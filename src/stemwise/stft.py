@@ -5,6 +5,7 @@ The engine pads (see `stemwise.overlap`), and these two functions stay the linea
 Window: periodic Hann for analysis and synthesis, as Spleeter has it (docs/numerics.md#stft).
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +29,8 @@ class STFTConfig:
     def __post_init__(self) -> None:
         if self.n_fft < 8 or self.n_fft & (self.n_fft - 1):
             raise ConfigError(f"n_fft is {self.n_fft}: it must be a power of two, at least 8")
+        if not 0 < self.gain < math.inf:
+            raise ConfigError(f"gain is {self.gain}: it must be positive")
         if self.hop_length < 1 or self.n_fft % self.hop_length or self.n_fft < 4 * self.hop_length:
             raise ConfigError(
                 f"hop_length is {self.hop_length}: it must divide n_fft / 4 = {self.n_fft // 4}"

@@ -166,7 +166,7 @@ class AudioWriter:
 
 
 def _temporary_name(name: str) -> str:
-    short = name.encode()[:200].decode(errors="ignore")  # file systems allow 255 bytes
+    short = os.fsdecode(os.fsencode(name)[:200])  # file systems allow 255 bytes
     return f".{short}.{secrets.token_hex(4)}.part"
 
 

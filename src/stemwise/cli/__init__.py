@@ -3,6 +3,7 @@
 Nothing heavy is imported before a command runs, so that `--help` answers at once.
 """
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -52,6 +53,9 @@ def main() -> None:
 
 def run(command: Callable[..., Any]) -> None:
     """The one place where errors become a line and an exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files are not always text
     try:
         command()
     except StemwiseError as error:
@@ -64,4 +68,7 @@ def run(command: Callable[..., Any]) -> None:
     except BrokenPipeError:
         # The reader of our output went away; Python would complain once more while flushing at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        sys.stderr.write(f"error: {error.filename or 'the system'}: {error.strerror or error}\n")
         sys.exit(1)

@@ -70,6 +70,7 @@ def _models() -> list[tuple[str, str]]:
         ("Spleeter's in", str(hub.spleeter_folder())),
     ]
     rows += [
-        (record.name, "installed" if hub.is_installed(record) else "not here") for record in hub.models()
+        (record.name, "installed" if hub.is_installed(record) else "not here")
+        for record in hub.published_models()
     ]
     return rows + [(name, "imported") for name in hub.imported_models()]

@@ -13,25 +13,31 @@ app = typer.Typer(help="List the models, and download, import, check or remove o
 Name = Annotated[str, typer.Argument(help="A model, such as spleeter:2stems.", show_default=False)]
 
 
+Commercial = Annotated[
+    bool, typer.Option("--commercial", help="Only those whose weights may be used commercially.")
+]
+
+
 @app.callback(invoke_without_command=True)
-def list_models(
-    context: typer.Context,
-    commercial: Annotated[
-        bool, typer.Option("--commercial", help="Only those whose weights may be used commercially.")
-    ] = False,
-) -> None:
+def models(context: typer.Context, commercial: Commercial = False) -> None:
     """List the models, and download, import, check or remove one."""
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        list_models(commercial)
+
+
+@app.command("list")
+def list_models(commercial: Commercial = False) -> None:
+    """List the models: what there is, and what is here."""
     from rich.console import Console
     from rich.table import Table
 
     from stemwise import hub
+    from stemwise.errors import CheckpointError
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("model", "stems", "hears to", "licence", "size", "here"):
         table.add_column(title, justify="right" if title in ("hears to", "size") else "left", overflow="fold")
-    for record in hub.models():
+    for record in hub.published_models():
         if record.commercial or not commercial:
             here = ("built in" if record.is_embedded else "yes") if hub.is_installed(record) else "no"
             table.add_row(
@@ -39,7 +45,11 @@ def list_models(
                 record.licence.partition(" (")[0], _size(hub.size_bytes(record)), here,
             )  # fmt: skip
     for name in [] if commercial else hub.imported_models():
-        config = hub.load_model(name).config
+        try:
+            config = hub.load_model(name).config
+        except CheckpointError:
+            table.add_row(name, "", "", "", "", "damaged")
+            continue
         bandwidth = config.n_bins * config.sample_rate / config.stft.n_fft
         size = _size(hub.imported_path(name).stat().st_size)
         table.add_row(
@@ -92,7 +102,7 @@ def verify(
     from stemwise import hub
     from stemwise.errors import ModelError
 
-    installed = [record.name for record in hub.models() if hub.is_installed(record)]
+    installed = [record.name for record in hub.published_models() if hub.is_installed(record)]
     failures: list[ModelError] = []
     for each in [name] if name else [*installed, *hub.imported_models()]:
         try:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stemwise.errors import ConfigError
+
 if TYPE_CHECKING:
     from stemwise.checkpoint import Model
     from stemwise.files import Batch, SongReport
@@ -132,8 +134,11 @@ def separate(
     """Separate songs into stems: vocals, drums, bass and the rest."""
     from stemwise.files import Batch
     from stemwise.outputs import OutputFormat, parse_bitrate
+    from stemwise.plots import require_matplotlib
     from stemwise.separate import Separator
 
+    if picture:
+        require_matplotlib()
     chosen = Batch(
         output_format=OutputFormat(
             codec=codec,
@@ -148,22 +153,20 @@ def separate(
         skip_existing=skip_existing,
     )
 
-    def make_separator() -> "Separator":
-        wanted = [name.strip() for name in stems.split(",")] if stems is not None else None
-        return Separator(
-            load(model, quiet=quiet or as_json),
-            device=device,
-            precision=precision,
-            stems=wanted,
-            two_stems=two_stems,
-            residual=residual,
-            mwf=mwf,
-        )
-
+    wanted = [name.strip() for name in stems.split(",")] if stems is not None else None
+    separator = Separator(
+        load(model, quiet=quiet or as_json),
+        device=device,
+        precision=precision,
+        stems=wanted,
+        two_stems=two_stems,
+        residual=residual,
+        mwf=mwf,
+    )
     separate_batch(
         files,
         output,
-        make_separator,
+        separator,
         chosen,
         template=template,
         recursive=recursive,
@@ -176,7 +179,7 @@ def separate(
 def separate_batch(
     files: Iterable[str],
     output: Path,
-    make_separator: "Callable[[], Separator]",
+    separator: "Separator",
     batch: "Batch",
     *,
     template: str,
@@ -194,9 +197,10 @@ def separate_batch(
 
     files = list(files)
     songs = find_songs([Path(file) for file in files if file != STDIN], recursive=recursive, output=output)
+    if STDIN in files and sys.stdin is None:
+        raise ConfigError("standard input is closed: there is nothing to read from -")
     if STDIN in files:
         songs.append(Song(Path("stdin"), stream=sys.stdin.buffer))
-    separator = make_separator()
     names = (*separator.stems, PICTURE) if picture else separator.stems
     plan = output_paths(
         songs, names, output, codec=batch.output_format.codec, template=template, portable=portable
@@ -233,8 +237,11 @@ def load(name: str, *, quiet: bool, spleeter_layout: bool = False) -> "Model":
 
     with download_bar(quiet=quiet) as progress:
         model = hub.load_model(name, spleeter_layout=spleeter_layout, progress=progress)
-    if not quiet and model.card.licence:
-        typer.echo(f"model {model.card.name}: weights under {model.card.licence}", err=True)
+    if quiet:
+        return model
+    typer.echo(
+        f"model {model.card.name}: weights under {model.card.licence or 'an unknown licence'}", err=True
+    )
     for note in model.notes:
         typer.echo(f"note: {name}: {note}", err=True)
     return model

@@ -18,10 +18,10 @@ from stemwise.errors import ConfigError
 
 if TYPE_CHECKING:
     from stemwise.files import SongReport
-    from stemwise.separate import Separator
 
 SPLEETER_VERSION = "2.4.2"  # whose behaviour this is
-SAMPLE_RATE = 44100  # Hz; of every shipped configuration
+# Of Spleeter before 1.4.1: which name the folder of a song takes.
+NAMINGS = {"filename": "{filename}/{instrument}.{codec}", "directory": "{foldername}/{instrument}.{codec}"}
 CODECS = ("wav", "mp3", "ogg", "m4a", "wma", "flac")
 DEFAULT_ADAPTER = "spleeter.audio.ffmpeg.FFMPEGProcessAudioAdapter"
 
@@ -85,11 +85,13 @@ def separate(
         typer.Option(
             "-f",
             "--filename_format",
-            "-n",
-            "--output_naming",
             help="With {filename}, {instrument}, {foldername}, {codec}.",
         ),
     ] = "{filename}/{instrument}.{codec}",
+    output_naming: Annotated[
+        str | None,
+        typer.Option("-n", "--output_naming", help="Of Spleeter 1.4.0: filename or directory.", hidden=True),
+    ] = None,
     codec: Annotated[
         str, typer.Option("-c", "--codec", "--audio_codec", help=f"{', '.join(CODECS)}.")
     ] = "wav",
@@ -107,13 +109,17 @@ def separate(
         str | None,
         typer.Option("-B", "--stft-backend", help="Of Spleeter 1.5 to 2.3; changes nothing.", hidden=True),
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Print more.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Of no effect: what there is to say is said.")
+    ] = False,
 ) -> None:
     """Separate audio files into stems."""
     from stemwise.files import Batch
     from stemwise.outputs import OutputFormat
     from stemwise.separate import Separator
 
+    if output_naming and output_naming not in NAMINGS:
+        raise ConfigError(f"output_naming is {output_naming!r}: it must be one of {', '.join(NAMINGS)}")
     songs = [*(inputs or []), *(files or [])]
     if not songs:
         raise ConfigError("no audio file is named: spleeter separate song.mp3 -o output")
@@ -124,18 +130,19 @@ def separate(
             f"adapter is {adapter!r}: stemwise decodes by itself and knows only {DEFAULT_ADAPTER}"
         )
 
-    def make_separator() -> "Separator":
-        model = load(params_filename, quiet=False, spleeter_layout=True)
-        return Separator(model, precision="float32", mwf=mwf)
-
+    separator = Separator(
+        load(params_filename, quiet=False, spleeter_layout=True), precision="float32", mwf=mwf
+    )
+    sample_rate = separator.config.sample_rate
     batch = Batch(
-        output_format=OutputFormat.spleeters(codec, bitrate, SAMPLE_RATE),
+        output_format=OutputFormat.spleeters(codec, bitrate, sample_rate),
         offset_s=offset,
         duration_s=duration,
-        read_rate=SAMPLE_RATE,
+        read_rate=sample_rate,
     )
     output = output_path or Path(tempfile.gettempdir()) / "separated_audio"
-    separate_batch(songs, output, make_separator, batch, template=filename_format, portable=False, say=_say)
+    template = NAMINGS[output_naming] if output_naming else filename_format
+    separate_batch(songs, output, separator, batch, template=template, portable=False, say=_say)
 
 
 def _say(report: "SongReport") -> None:

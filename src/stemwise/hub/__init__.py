@@ -13,7 +13,14 @@ from stemwise.convert import (
     read_configuration,
 )
 from stemwise.errors import CheckpointError, ConfigError, UnknownModel
-from stemwise.hub.published import PUBLISHED, PublishedModel, archive_url, models, published, suggestion
+from stemwise.hub.published import (
+    PUBLISHED,
+    PublishedModel,
+    archive_url,
+    published,
+    published_models,
+    suggestion,
+)
 from stemwise.hub.store import (
     cache_folder,
     find_configuration,
@@ -37,8 +44,8 @@ __all__ = [
     "imported_path",
     "is_installed",
     "load_model",
-    "models",
     "published",
+    "published_models",
     "remove",
     "size_bytes",
     "spleeter_folder",
@@ -148,7 +155,8 @@ def remove(name: str) -> Path:
 
 def _load_published(record: PublishedModel, spleeter_layout: bool, progress: ByteProgress | None) -> Model:
     if record.is_embedded:
-        return replace(read_model(embedded_weights()), two_stems=record.two_stems)
+        model = read_model(embedded_weights())
+        return replace(model, two_stems=record.two_stems, card=replace(model.card, name=record.name))
     folder = install(record, spleeter_folder(spleeter_layout=spleeter_layout), progress)
     return convert(folder, embedded_configuration(record.configuration), record.card)
 
@@ -189,4 +197,4 @@ def _notes(path: Path, configuration: SpleeterConfiguration) -> tuple[str, ...]:
 
 
 def _folders() -> dict[str, PublishedModel]:
-    return {record.folder: record for record in reversed(models()) if not record.is_embedded}
+    return {record.folder: record for record in reversed(published_models()) if not record.is_embedded}

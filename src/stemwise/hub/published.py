@@ -67,7 +67,7 @@ class PublishedModel:
             licence=self.licence,
             training_data=self.training_data,
             source="deezer/spleeter",
-            url=self.url,
+            url=archive_url(self) if self.url else "",
         )
 
 
@@ -117,7 +117,7 @@ PUBLISHED: dict[str, PublishedModel] = {
 }
 
 
-def models() -> list[PublishedModel]:
+def published_models() -> list[PublishedModel]:
     """All published models."""
     return list(PUBLISHED.values())
 
