@@ -1,0 +1,26 @@
+"""Memory does not grow with the length of the audio: measured in its own process, with trained weights."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import resource, sys, torch
+from stemwise import Separator
+
+rng = torch.Generator().manual_seed(0)
+separator = Separator("stemwise:4stems", precision="float32")
+blocks = (0.1 * torch.randn(2, 44100, generator=rng) for _ in range(int(sys.argv[1])))
+n_samples = sum(stems["vocals"].shape[-1] for stems in separator.stream(blocks, 44100))
+assert n_samples == 44100 * int(sys.argv[1])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+ONE_STEM_KB = 2 * 4 * 44100 * 90 / 1024  # what keeping a single stem of the further 90 s would cost
+
+
+def peak_kb(seconds: int) -> int:
+    command = [sys.executable, "-c", PROGRAM, str(seconds)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def test_memory_does_not_grow_with_the_length() -> None:
+    assert peak_kb(120) - peak_kb(30) < ONE_STEM_KB
