@@ -100,7 +100,7 @@ class Separator:
 
         Yields:
             Blocks of every stem, `(channels, samples)`; joined they have the length of the blocks joined.
-            They do not depend on how the samples were cut into blocks. Blocks of no samples give one empty block.
+            They do not depend on how the samples were cut. Blocks of no samples give one empty block.
 
         Raises:
             ConfigError: with `mwf`, which must hear everything before it gives anything.

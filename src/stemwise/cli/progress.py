@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -52,6 +53,13 @@ class Bars:
     def done(self) -> None:
         self._progress.advance(self._batch)
 
+    def echo(self, text: str, err: bool = False) -> None:
+        """Print a line, above the bars where it goes to the same terminal."""
+        if self._progress.disable or not (err or sys.stdout.isatty()):
+            typer.echo(text, err=err)
+        else:
+            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def _label(self) -> str:
         name = self._name if len(self._name) <= 32 else f"{self._name[:30]}…"
         return name if self._stage == "separating" else f"{name} ({self._stage})"
@@ -69,7 +77,13 @@ def bars(n_songs: int, *, quiet: bool) -> Iterator[Bars]:
         TimeRemainingColumn(compact=True, elapsed_when_finished=True),
     )
     with Progress(
-        *columns, console=console, disable=quiet or not console.is_terminal, expand=True, transient=True
+        *columns,
+        console=console,
+        disable=quiet or not console.is_terminal,
+        expand=True,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
     ) as progress:
         yield Bars(progress, n_songs)
 

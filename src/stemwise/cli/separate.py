@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from stemwise.files import Batch, SongReport
     from stemwise.separate import Separator
 
+
+class Echo(Protocol):
+    """Prints a line on standard output or error, past the bars."""
+
+    def __call__(self, text: str, err: bool = False) -> None: ...
+
+
+Say = Callable[["SongReport", Echo], None]
 STDIN = "-"
 _OUTPUT, _STEMS, _READING, _ENGINE = "Output files", "Stems", "Input", "Engine"
 
@@ -188,7 +196,7 @@ def separate_batch(
     portable: bool = True,
     as_json: bool = False,
     quiet: bool = False,
-    say: "Callable[[SongReport], None] | None" = None,
+    say: "Say | None" = None,
 ) -> None:
     """What `stemwise separate` and `spleeter separate` share: plan, separate, report, exit status."""
     from stemwise.cli.progress import bars
@@ -205,17 +213,16 @@ def separate_batch(
     plan = output_paths(
         songs, names, output, codec=batch.output_format.codec, template=template, portable=portable
     )
+    say = say or _say
     reports = []
     with bars(len(songs), quiet=quiet or as_json) as shown:
         for report in separate_files(songs, plan, separator, batch, begin=shown.begin, progress=shown.update):
             reports.append(report)
             shown.done()
             if report.error is not None:
-                typer.echo(f"error: {report.error}", err=True)
-            elif say is not None:
-                say(report)
+                shown.echo(f"error: {report.error}", err=True)
             elif not quiet and not as_json:
-                _say(report)
+                say(report, shown.echo)
     if as_json:
         typer.echo(
             json.dumps(
@@ -247,14 +254,14 @@ def load(name: str, *, quiet: bool, spleeter_layout: bool = False) -> "Model":
     return model
 
 
-def _say(report: "SongReport") -> None:
+def _say(report: "SongReport", echo: "Echo") -> None:
     for note in report.notes:
-        typer.echo(f"note: {report.source}: {note}", err=True)
+        echo(f"note: {report.source}: {note}", err=True)
     if report.skipped:
-        typer.echo(f"{report.source}: all stems are there already")
+        echo(f"{report.source}: all stems are there already")
         return
     folder = os.path.commonpath([Path(path).parent for path in report.stems.values()])
-    typer.echo(
+    echo(
         f"{report.source} → {folder}{os.sep}  ({', '.join(report.stems)};"
         f" {_clock(report.duration_s)} in {report.wall_s:.1f} s,"
         f" {report.duration_s / report.wall_s:.1f}× real time)"

@@ -13,7 +13,7 @@ import typer
 
 from stemwise import __version__
 from stemwise.cli import run
-from stemwise.cli.separate import load, separate_batch
+from stemwise.cli.separate import Echo, load, separate_batch
 from stemwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -145,11 +145,11 @@ def separate(
     separate_batch(songs, output, separator, batch, template=template, portable=False, say=_say)
 
 
-def _say(report: "SongReport") -> None:
+def _say(report: "SongReport", echo: Echo) -> None:
     for note in report.notes:
-        typer.echo(f"WARNING:spleeter:{report.source}: {note}")
+        echo(f"WARNING:spleeter:{report.source}: {note}")
     for path in report.stems.values():
-        typer.echo(
+        echo(
             f"INFO:spleeter:File {path} written succesfully"
         )  # QUIRK(spleeter): other tools look for this spelling
 
