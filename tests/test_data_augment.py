@@ -54,6 +54,19 @@ def test_reverb_adds_a_decaying_tail_of_the_stated_level_after_the_source() -> N
         assert not torch.allclose(added[0], added[1])  # a room is heard differently by each ear
 
 
+def test_drive_flattens_the_tops_and_keeps_the_loudness() -> None:
+    source = 0.01 * sine(100)
+    crests = []
+    for rng in generators():
+        driven = augment.drive(source, rng)
+        assert driven.square().mean().item() == pytest.approx(source.square().mean().item(), rel=1e-3)
+        crests.append((driven.abs().max() / driven.square().mean().sqrt()).item())
+    assert min(crests) < 1.1  # nearly a square wave
+    assert 1.35 < max(crests) < 1.415  # nearly a sine
+    silence = torch.zeros(2, 10)
+    assert torch.equal(augment.drive(silence, np.random.default_rng(0)), silence)
+
+
 def test_place_swaps_balances_and_joins_channels() -> None:
     source = torch.stack([torch.ones(8), 3 * torch.ones(8)])
     ratios = {
@@ -64,7 +77,7 @@ def test_place_swaps_balances_and_joins_channels() -> None:
     assert len(ratios) > 6
 
 
-@pytest.mark.parametrize("change", [augment.tilt, augment.reverb, augment.place])
+@pytest.mark.parametrize("change", [augment.tilt, augment.reverb, augment.drive, augment.place])
 def test_changes_are_pure(change) -> None:
     source = torch.randn(2, 5000, generator=torch.Generator().manual_seed(0))
     before = source.clone()

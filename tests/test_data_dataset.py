@@ -15,7 +15,16 @@ def constant(value: float, n_samples: int = 10_000) -> np.ndarray:
 
 def excerpts(songs: dict, singles: dict | None = None, **options: object) -> Excerpts:
     defaults = {"p_coherent": 0.0, "p_silent": 0.0, "p_layer": 0.0, "p_reverb": 0.0}
-    config = MixConfig(**{"excerpt_samples": N, "pool_shares": {}, "song_weights": {}, **defaults, **options})
+    config = MixConfig(
+        **{
+            "excerpt_samples": N,
+            "pool_shares": {},
+            "drive_shares": {},
+            "song_weights": {},
+            **defaults,
+            **options,
+        }
+    )
     return Excerpts(songs, singles or {}, stems=STEMS, config=config)
 
 
@@ -81,6 +90,16 @@ def test_single_files_serve_their_share() -> None:
     assert from_pool.float().mean().item() == pytest.approx(0.5, abs=0.12)
     gaps = (vocals[from_pool].abs() < 1e-4).float().mean(dim=(1, 2))
     assert 0.02 < gaps.mean() < 0.5  # strung together, with gaps
+
+
+def test_stems_are_overdriven_as_often_as_asked() -> None:
+    """Only an overdrive makes the wave of a sine flat at its top."""
+    sine = np.tile(np.sin(np.arange(10_000) / 20).astype(np.float16), (2, 1))
+    data = excerpts({"a": dict.fromkeys(STEMS, sine)}, drive_shares={"bass": 0.5})
+    left = data.batch(100, np.random.default_rng(0)).sources[:, :, 0, 10:]
+    crest = left.abs().amax(dim=2) / left.square().mean(dim=2).sqrt()
+    plain = crest[:, [0, 1, 3]].min()
+    assert (crest[:, 2] < 0.995 * plain).float().mean().item() == pytest.approx(0.5, abs=0.12)
 
 
 def test_some_songs_are_drawn_oftener() -> None:

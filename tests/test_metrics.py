@@ -49,8 +49,8 @@ def test_silence_and_perfection_have_defined_results(reference: torch.Tensor) ->
     assert si_sdr(reference, silence).isnan().all()
 
 
-def test_long_soft_excerpts_lose_no_digits() -> None:
-    reference = torch.full((1, 2_000_000), 1e-3)
+def test_the_softest_signals_lose_no_digits() -> None:
+    reference = torch.full((1, 100_000), 1e-30)  # the square is below float32's range
     assert sdr(reference, reference * 0.9).item() == pytest.approx(20.0, abs=1e-3)
 
 

@@ -53,6 +53,7 @@ def test_values_can_be_set_at_any_depth(tmp_path: Path) -> None:
         ("model.architecture=unet", "only 'trunk_unet' can be trained yet"),
         ("data.excerpt_frames=0", "excerpt_frames is 0"),
         ("data.pool_shares.vocals=2", "pool_shares gives 'vocals' 2"),
+        ("data.drive_shares.bass=-1", "drive_shares gives 'bass' -1"),
         ("data.pool_shares.drums=0.5", "singles has no 'drums'"),
     ],
 )

@@ -84,6 +84,7 @@ def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_interrupted_run_resumes_to_the_very_same_weights(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    handler = signal.getsignal(signal.SIGINT)
     train(config, tmp_path / "whole")
     with monkeypatch.context() as patch:
         stop_after(2, patch)
@@ -94,7 +95,7 @@ def test_an_interrupted_run_resumes_to_the_very_same_weights(
     train(config, tmp_path / "parts", resume=True)
     assert same(tmp_path / "whole" / loop.STATE, tmp_path / "parts" / loop.STATE)
     assert same(tmp_path / "whole" / loop.MODEL, tmp_path / "parts" / loop.MODEL)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_another_seed_is_another_run(config: TrainConfig, tmp_path: Path) -> None:

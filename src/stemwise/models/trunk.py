@@ -1,10 +1,13 @@
 """stemwise's own network: one U-Net trunk that makes the masks of all stems at once, full band.
 
-The lowest bins are heard one by one, the upper ones in bands of `band_width`, so that 22 kHz cost as
-much as 11 kHz do: a band gets the root mean square of its bins, and its mask holds for each of them.
+The lowest bins are heard one by one, the upper ones in bands of `band_width`, so that 22 kHz cost little
+more than 6 kHz do: a band gets the energy of its bins, and its mask holds for each of them. Convolutions
+see the same thing everywhere; on the coarse levels a mixing of all bands tells them how high they are.
 
-Source: the shape follows Jansson et al., ISMIR 2017 (strided U-Net on magnitudes), with one trunk for all
-stems as in Kadandale et al., "Multi-channel U-Net for music source separation", MMSP 2020.
+Source: strided U-Net on magnitudes as in Jansson et al., ISMIR 2017, with one trunk for all stems as in
+Kadandale et al., "Multi-channel U-Net for music source separation", MMSP 2020; mixing along frequency
+as in Choi et al., "Investigating U-Nets with various intermediate blocks for spectrogram-based singing
+voice separation", ISMIR 2020.
 """
 
 from dataclasses import dataclass
@@ -20,20 +23,26 @@ class TrunkUNetConfig:
     """Filters of the levels from the finest to the coarsest; how the upper bins are banded.
 
     Attributes:
-        n_filters: of the encoder levels; each level halves bins and frames.
+        n_filters: of the encoder levels; each level halves bands and frames.
         n_single_bins: lowest bins that are heard one by one.
         band_width: bins in each band above them.
+        n_mixed: coarsest levels whose bands are mixed.
     """
 
-    n_filters: tuple[int, ...] = (24, 32, 64, 96, 128, 192)
-    n_single_bins: int = 768
-    band_width: int = 5
+    n_filters: tuple[int, ...] = (32, 48, 64, 96, 128, 192)
+    n_single_bins: int = 512
+    band_width: int = 12
+    n_mixed: int = 4
 
     def __post_init__(self) -> None:
         if len(self.n_filters) < 2 or min(self.n_filters) < 1:
             raise ConfigError(f"n_filters is {self.n_filters}: it must be at least two positive numbers")
         if self.n_single_bins < 1 or self.band_width < 1:
             raise ConfigError("n_single_bins and band_width must be positive")
+        if not 0 <= self.n_mixed <= len(self.n_filters):
+            raise ConfigError(
+                f"n_mixed is {self.n_mixed}: it must be 0 to {len(self.n_filters)}, the number of levels"
+            )
 
 
 class TrunkUNet(nn.Module):
@@ -48,45 +57,83 @@ class TrunkUNet(nn.Module):
         upper = n_bins - config.n_single_bins
         if upper < 0 or upper % config.band_width:
             raise ConfigError(
-                f"n_bins is {n_bins}: above {config.n_single_bins} single bins it must hold whole bands of {config.band_width}"
+                f"n_bins is {n_bins}: it must be {config.n_single_bins} single bins"
+                f" and whole bands of {config.band_width}"
             )
         self.config, self.n_stems = config, n_stems
+        n_levels = len(config.n_filters)
+        n_bands = config.n_single_bins + upper // config.band_width
+        n_coarsest = -(-n_bands // 2**n_levels)
         down = (2, *config.n_filters)
-        up_out = (*config.n_filters[-2::-1], 16)
-        up_in = (config.n_filters[-1], *(2 * n for n in up_out[:-1]))
-        self.encoder = nn.ModuleList(_block(nn.Conv2d(i, o, 5, stride=2, padding=2)) for i, o in zip(down, down[1:], strict=False))
-        self.decoder = nn.ModuleList(
-            _block(nn.ConvTranspose2d(i, o, 5, stride=2, padding=2, output_padding=1)) for i, o in zip(up_in, up_out, strict=True)
-        )
-        self.output = nn.Conv2d(16, 2 * n_stems, 3, padding=1)
+        up = config.n_filters[::-1]
+        self.encoder = nn.ModuleList()
+        self.decoder = nn.ModuleList()
+        for level in range(n_levels):
+            bands = n_coarsest * 2 ** (n_levels - 1 - level)
+            conv = nn.Conv2d(down[level], down[level + 1], 5, stride=2, padding=2)
+            self.encoder.append(_block(conv, bands if level >= n_levels - config.n_mixed else None))
+        for level in range(n_levels - 1):
+            bands = n_coarsest * 2 ** (level + 1)
+            deconv = _deconv(up[level] if level == 0 else 2 * up[level], up[level + 1])
+            self.decoder.append(_block(deconv, bands if level + 1 < config.n_mixed else None))
+        self.output = _deconv(2 * up[-1], 2 * n_stems)
 
     def forward(self, magnitude: Tensor) -> Tensor:
-        bands = self._to_bands(magnitude)
+        n_single, width = self.config.n_single_bins, self.config.band_width
+        masks = self.masks(self.pool(magnitude.square()).sqrt())
+        upper = masks[..., n_single:, :].repeat_interleave(width, dim=-2)
+        return torch.cat([masks[..., :n_single, :], upper], dim=-2) * magnitude[:, None]
+
+    def pool(self, power: Tensor) -> Tensor:
+        """Sums over the bins of each band: `(..., bins, frames)` to `(..., bands, frames)`."""
+        single, upper = power[..., : self.config.n_single_bins, :], power[..., self.config.n_single_bins :, :]
+        bands = upper.reshape(*upper.shape[:-2], -1, self.config.band_width, upper.shape[-1])
+        return torch.cat([single, bands.sum(dim=-2)], dim=-2)
+
+    def masks(self, magnitude: Tensor) -> Tensor:
+        """Magnitudes of bands, `(batch, 2, bands, frames)`, to masks `(batch, stems, 2, bands, frames)`.
+
+        Training works here: the rest of `forward` has no weights, and costs as much again.
+        """
         multiple = 2 ** len(self.config.n_filters)
-        pad = [(-bands.shape[axis]) % multiple for axis in (-1, -2)]
-        x = torch.log1p(10 * nn.functional.pad(bands, (0, pad[0], 0, pad[1])))  # 10: -20 dB is where log begins
+        pad = [(-magnitude.shape[axis]) % multiple for axis in (-1, -2)]
+        x = nn.functional.pad(magnitude, (0, pad[0], 0, pad[1]))
+        x = torch.log1p(
+            10 * x
+        )  # linear below about 0.1, where a full-scale sine is 1024: the quiet stays quiet
+        x = x.contiguous(memory_format=torch.channels_last)
         skips: list[Tensor] = []
         for level in self.encoder:
             x = level(x)
             skips.append(x)
-        for depth, level in enumerate(self.decoder):
+        for depth, level in enumerate([*self.decoder, self.output]):
             x = level(x if depth == 0 else torch.cat([x, skips[-1 - depth]], dim=1))
-        logits = self.output(x)[..., : bands.shape[-2], : bands.shape[-1]]
-        masks = logits.float().unflatten(1, (self.n_stems, 2)).softmax(dim=1)
-        return self._to_bins(masks) * magnitude[:, None]
-
-    def _to_bands(self, magnitude: Tensor) -> Tensor:
-        """`(..., bins, frames)` to `(..., bands, frames)`."""
-        single, upper = magnitude.split([self.config.n_single_bins, magnitude.shape[-2] - self.config.n_single_bins], dim=-2)
-        bands = upper.unflatten(-2, (-1, self.config.band_width)).square().mean(dim=-2).add(1e-12).sqrt()
-        return torch.cat([single, bands], dim=-2)
-
-    def _to_bins(self, masks: Tensor) -> Tensor:
-        """`(..., bands, frames)` to `(..., bins, frames)`."""
-        single, bands = masks.split([self.config.n_single_bins, masks.shape[-2] - self.config.n_single_bins], dim=-2)
-        return torch.cat([single, bands.repeat_interleave(self.config.band_width, dim=-2)], dim=-2)
+        logits = x[..., : magnitude.shape[-2], : magnitude.shape[-1]]
+        return logits.float().reshape(-1, self.n_stems, 2, *magnitude.shape[-2:]).softmax(dim=1)
 
 
-def _block(conv: nn.Conv2d | nn.ConvTranspose2d) -> nn.Sequential:
+class _BandMix(nn.Module):
+    """Adds to every band a learned combination of all bands of its channel and frame."""
+
+    def __init__(self, n_bands: int) -> None:
+        super().__init__()
+        hidden = max(n_bands // 4, 8)
+        self.down = nn.Linear(n_bands, hidden)
+        self.up = nn.Linear(hidden, n_bands)
+        nn.init.zeros_(self.up.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x.permute(0, 2, 3, 1).flatten(2)  # (B, F, T C), without a copy when x is channels-last
+        y = torch.relu(self.down.weight @ y + self.down.bias[:, None])
+        y = self.up.weight @ y + self.up.bias[:, None]
+        return x + y.reshape(*y.shape[:2], x.shape[3], x.shape[1]).permute(0, 3, 1, 2)
+
+
+def _deconv(n_in: int, n_out: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(n_in, n_out, 5, stride=2, padding=2, output_padding=1)
+
+
+def _block(conv: nn.Conv2d | nn.ConvTranspose2d, n_bands: int | None) -> nn.Sequential:
     activation: nn.Module = nn.ReLU() if isinstance(conv, nn.ConvTranspose2d) else nn.LeakyReLU(0.2)
-    return nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels), activation)
+    layers = [conv, nn.BatchNorm2d(conv.out_channels), activation]
+    return nn.Sequential(*layers, *([] if n_bands is None else [_BandMix(n_bands)]))

@@ -1,0 +1,1 @@
+"""Training: one configuration, one visible loop, a state that resumes the same run."""
