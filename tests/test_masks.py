@@ -1,10 +1,12 @@
+from typing import Literal
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stemwise.errors import ShapeError
-from stemwise.masks import extend_mask, ratio_masks, wiener_filter, wiener_statistics
+from stemwise.masks import apply_mask, extend_mask, ratio_masks, wiener_filter, wiener_statistics
 from tolerances import FLOAT_ROUNDING
 
 
@@ -45,6 +47,16 @@ def test_extension_is_zero_or_the_mean_of_the_frame(rng: torch.Generator) -> Non
     torch.testing.assert_close(averaged[:, 8], mask.mean(dim=1))
     with pytest.raises(ShapeError, match="6 bins"):
         extend_mask(mask, 5, "zeros")
+
+
+@pytest.mark.parametrize("extension", ["zeros", "average"])
+def test_applying_a_mask_is_multiplying_by_it(
+    extension: Literal["zeros", "average"], rng: torch.Generator
+) -> None:
+    spectrum = torch.randn(2, 7, 9, generator=rng, dtype=torch.complex64).transpose(-1, -2)
+    mask = torch.rand(2, 6, 7, generator=rng)
+    expected = spectrum * extend_mask(mask, 9, extension)
+    torch.testing.assert_close(apply_mask(spectrum, mask, extension), expected)
 
 
 def test_wiener_statistics_of_the_parts_add_up_to_those_of_the_whole(rng: torch.Generator) -> None:

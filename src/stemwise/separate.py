@@ -14,7 +14,7 @@ from stemwise.checkpoint import Model
 from stemwise.device import at_precision, choose_device, choose_precision, inference_network
 from stemwise.errors import ConfigError, NonFiniteError, ShapeError
 from stemwise.hub import load_model
-from stemwise.masks import WienerStatistics, extend_mask, ratio_masks, wiener_filter, wiener_statistics
+from stemwise.masks import WienerStatistics, apply_mask, ratio_masks, wiener_filter, wiener_statistics
 from stemwise.models import N_CHANNELS
 from stemwise.overlap import OverlapAdd, SampleQueue, crossfaded, spectra
 
@@ -237,7 +237,7 @@ class Separator:
         masks = ratio_masks(estimates, exponent=config.exponent)
         for name in names:
             mask = masks[indices[name]].sum(dim=0)
-            yield name, spectrum * extend_mask(mask, spectrum.shape[-2], config.mask_extension)
+            yield name, apply_mask(spectrum, mask, config.mask_extension)
 
 
 class _Pending:
