@@ -76,9 +76,9 @@ def test_info_of_a_published_model() -> None:
 def test_import_info_verify_remove(folder: Path) -> None:
     assert "imported as karaoke" in run("models", "import", str(folder)).stdout
     assert "vocals, rest" in run("models", "info", "karaoke").stdout
-    assert run("models", "verify").stdout == "karaoke: sound\n"
+    assert "karaoke: sound\n" in run("models", "verify").stdout
     assert "removed" in run("models", "remove", "karaoke").stdout
-    assert run("models", "verify").stdout == ""
+    assert "karaoke" not in run("models", "verify").stdout
 
 
 def test_import_with_a_configuration_that_does_not_fit(folder: Path) -> None:

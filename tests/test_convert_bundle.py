@@ -263,7 +263,6 @@ def test_a_type_that_tensorflow_lacks_is_not_written(tmp_path: Path) -> None:
         write_bundle(tmp_path, {"text": np.array("abc")})
 
 
-@pytest.mark.shared
 def test_the_real_spleeters_checkpoints_byte_for_byte(parity_folder: Path, tmp_path: Path) -> None:
     folders = sorted(parity_folder.glob("*/model"))
     assert len(folders) == 5

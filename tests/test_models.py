@@ -6,7 +6,7 @@ import torch
 from random_models import random_model
 from stemwise.errors import ConfigError
 from stemwise.models import ARCHITECTURES, BLSTMConfig, ModelConfig, TrunkUNetConfig, UNetConfig
-from tolerances import FLOAT_ROUNDING
+from tolerances import BATCH
 
 N_BINS, N_FRAMES = 64, 64
 SMALL = {
@@ -50,7 +50,7 @@ def test_a_batch_is_so_many_single_runs(architecture: str) -> None:
     mixture = magnitudes()
     with torch.inference_mode():
         together, alone = network(mixture), torch.cat([network(one[None]) for one in mixture])
-    torch.testing.assert_close(together, alone, atol=10 * FLOAT_ROUNDING, rtol=1e-5)
+    torch.testing.assert_close(together, alone, atol=BATCH, rtol=0)
 
 
 @pytest.mark.parametrize("architecture", SMALL)

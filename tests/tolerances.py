@@ -8,3 +8,5 @@ FLOAT_ROUNDING = 2e-6
 ROUND_TRIP = 1e-5
 # The stems of our own models against the mixture (the promise made to users).
 STEMS_SUM = 1e-5
+# Convolutions of a batch are summed in another order than those of one; magnitudes here reach 10.
+BATCH = 1e-4
