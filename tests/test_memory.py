@@ -15,7 +15,7 @@ assert n_samples == 44100 * int(sys.argv[1])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 SHORT_S, LONG_S = 60, 300
-# What keeping a single stem of the further seconds would cost: 83 MB; the allocator alone varies by half of that.
+# What keeping one stem of the further seconds would cost: 83 MB. The allocator alone varies by half of that.
 ONE_STEM_KB = 2 * 4 * 44100 * (LONG_S - SHORT_S) / 1024
 
 
