@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import av
 import soundfile
+from av import library_versions as ffmpeg_versions
 
 from stemwise.errors import ConfigError
 
@@ -107,7 +108,7 @@ def nearest_sample_rate(codec: str, sample_rate: int) -> int:
 
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that decode and encode, for the report of a problem."""
-    ffmpeg = ".".join(map(str, av.library_versions["libavcodec"]))
+    ffmpeg = ".".join(map(str, ffmpeg_versions["libavcodec"]))
     return {
         "PyAV": f"{av.__version__} (libavcodec {ffmpeg})",
         "soundfile": f"{soundfile.__version__} ({soundfile.__libsndfile_version__})",
