@@ -178,6 +178,14 @@ def test_channels_keep_their_side(kind: str) -> None:
         assert stem[0].abs().max() > 1e-4
 
 
+@pytest.mark.parametrize("kind", SEPARATORS)
+def test_mono_is_two_equal_channels_and_their_mean(kind: str) -> None:
+    mono = song(30_000, n_channels=1)
+    one, two = (SEPARATORS[kind].separate(mixture, 44100) for mixture in (mono, mono.expand(2, -1)))
+    for name, stem in one.items():
+        torch.testing.assert_close(stem, two[name].mean(dim=0, keepdim=True), atol=FLOAT_ROUNDING, rtol=0)
+
+
 def test_nothing_is_random_and_the_input_is_left_alone() -> None:
     mixture = song(40_000)
     before = mixture.clone()

@@ -104,6 +104,14 @@ def test_another_seed_is_another_run(config: TrainConfig, tmp_path: Path) -> Non
     assert not same(tmp_path / "a" / loop.MODEL, tmp_path / "b" / loop.MODEL)
 
 
+def test_a_run_is_not_written_over(config: TrainConfig, tmp_path: Path) -> None:
+    train(config, tmp_path / "run")
+    before = (tmp_path / "run" / loop.STATE).read_bytes()
+    with pytest.raises(ConfigError, match="resume it, or choose another folder"):
+        train(config, tmp_path / "run")
+    assert (tmp_path / "run" / loop.STATE).read_bytes() == before
+
+
 def test_training_learns_what_can_be_learnt(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from stemwise.checkpoint import Model, save_model
 from stemwise.data.dataset import Excerpts
-from stemwise.errors import NonFiniteError
+from stemwise.errors import ConfigError, NonFiniteError
 from stemwise.losses import phase_sensitive_target, separation_loss
 from stemwise.models.trunk import TrunkUNet
 from stemwise.stft import stft
@@ -56,8 +56,11 @@ def train(
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, when the step at hand is finished and saved.
+        ConfigError: if the folder holds another run, which would be lost.
         NonFiniteError: if the loss is NaN or infinite; the state saved last stays.
     """
+    if not resume and (folder / STATE).exists():
+        raise ConfigError(f"{folder} holds the state of a run: resume it, or choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     state = TrainState.load(folder / STATE, config) if resume else TrainState.fresh(config)
     (folder / CONFIG).write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
