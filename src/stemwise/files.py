@@ -19,7 +19,7 @@ from stemwise.audio import AudioReader
 from stemwise.errors import DecodeError, StemwiseError
 from stemwise.naming import PICTURE, Song, output_paths
 from stemwise.outputs import FULL_SCALE, OutputFormat, StemFiles
-from stemwise.plots import SpectrogramSketch, save_picture
+from stemwise.plots.spectrograms import SpectrogramSketch, save_picture
 from stemwise.separate import Separator
 from stemwise.types import Progress
 

@@ -1,7 +1,7 @@
 """Pictures of a separation: spectrograms of the mixture and of every stem on one time axis.
 
-The only home of matplotlib (extra `plot`). A picture of any length of audio is collected in constant
-memory, so that it can be made beside the separation.
+A picture of any length of audio is collected in constant memory, so that it can be made beside the
+separation.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stemwise.errors import ConfigError
+from stemwise.plots import require_matplotlib
 
 N_FFT, HOP_LENGTH = 2048, 1024
 MAX_COLUMNS = 2000  # about two per pixel of the picture
@@ -80,19 +80,6 @@ class SpectrogramSketch:
         """`(rows, columns)`, lowest band first; 0 dB is the power of a full-scale sine, about."""
         columns = self._columns if self._columns.shape[1] else torch.zeros(N_ROWS, 1)
         return 10 * torch.log10(columns.clamp(min=1e-12) / (N_FFT / 4) ** 2)
-
-
-def require_matplotlib() -> Any:
-    """Matplotlib's `Figure`.
-
-    Raises:
-        ConfigError: if matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError("a picture needs matplotlib: pip install 'stemwise[plot]'") from error
-    return Figure
 
 
 def draw_stems(sketches: Mapping[str, SpectrogramSketch], *, title: str = "") -> Any:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stemwise.errors import ConfigError
-from stemwise.plots import MAX_COLUMNS, N_ROWS, SpectrogramSketch, plot_stems, save_picture
+from stemwise.plots.spectrograms import MAX_COLUMNS, N_ROWS, SpectrogramSketch, plot_stems, save_picture
 
 
 def sine(hz: float, seconds: float, sample_rate: int = 44100) -> torch.Tensor:
