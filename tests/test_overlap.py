@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stemwise.overlap import OverlapAdd, SampleQueue, crossfaded, spectra
+from stemwise.overlap import OverlapAdd, SampleQueue, chunked, crossfaded, spectra
 from stemwise.stft import STFTConfig
 from tolerances import FLOAT_ROUNDING
 
@@ -54,40 +54,30 @@ def test_spectra_do_not_depend_on_the_blocks(rng: torch.Generator) -> None:
 def test_crossfade_gives_every_frame_once_and_is_exact_for_an_estimate_without_context(
     n_frames: int, overlap_frames: int
 ) -> None:
-    chunk_frames = 9
+    sizes = {"chunk_frames": 9, "overlap_frames": overlap_frames}
     frames = torch.arange(1.0, n_frames + 1).expand(2, 3, -1)
-    pieces = frames.split(chunk_frames - overlap_frames, dim=-1)
-    results = list(
-        crossfaded(pieces, lambda x: 2 * x[None], chunk_frames=chunk_frames, overlap_frames=overlap_frames)
-    )
+    chunks = list(chunked(frames.split(9 - overlap_frames, dim=-1), **sizes))
+    results = list(crossfaded([(chunk, 2 * chunk[None]) for chunk in chunks], **sizes))
+    assert [chunk.shape[-1] for chunk in chunks[:-1]] == [9] * (len(chunks) - 1)
     assert torch.equal(torch.cat([spectrum for spectrum, _ in results], dim=-1), frames)
     estimates = torch.cat([estimate for _, estimate in results], dim=-1)
     torch.testing.assert_close(estimates, 2 * frames[None])
 
 
 def test_crossfade_goes_from_the_old_chunk_to_the_new_without_a_step() -> None:
-    count = iter(range(100))
-    results = crossfaded(
-        torch.zeros(1, 1, 24).split(6, dim=-1),
-        lambda x: torch.full((1, *x.shape), float(next(count))),
-        chunk_frames=8,
-        overlap_frames=2,
-    )
-    estimates = torch.cat([estimate for _, estimate in results], dim=-1).flatten()
+    sizes = {"chunk_frames": 8, "overlap_frames": 2}
+    chunks = chunked(torch.zeros(1, 1, 24).split(6, dim=-1), **sizes)
+    estimated = ((chunk, torch.full((1, 1, 1, 8), float(n))) for n, chunk in enumerate(chunks))
+    estimates = torch.cat([estimate for _, estimate in crossfaded(estimated, **sizes)], dim=-1).flatten()
     assert estimates[:10].tolist() == [0, 0, 0, 0, 0, 0, 0.25, 0.75, 1, 1]
     assert estimates.diff().abs().max() <= 0.5
 
 
-def test_chunks_are_whole_and_the_last_is_padded_with_silence() -> None:
-    heard: list[torch.Tensor] = []
-
-    def estimate(spectrum: torch.Tensor) -> torch.Tensor:
-        heard.append(spectrum)
-        return spectrum[None]
-
-    list(crossfaded(torch.ones(1, 1, 11).split(4, dim=-1), estimate, chunk_frames=4, overlap_frames=0))
-    assert [chunk.shape[-1] for chunk in heard] == [4, 4, 4]
-    assert heard[-1].flatten().tolist() == [1, 1, 1, 0]
+def test_no_chunk_brings_only_what_another_had() -> None:
+    for n_frames, expected in ((8, [8]), (14, [8, 8]), (15, [8, 8, 3]), (1, [1]), (2, [2])):
+        pieces = torch.zeros(1, 1, n_frames).split(6, dim=-1)
+        chunks = chunked(pieces, chunk_frames=8, overlap_frames=2)
+        assert [chunk.shape[-1] for chunk in chunks] == expected
 
 
 def test_queue_keeps_order_over_any_cuts(rng: torch.Generator) -> None:

@@ -1,15 +1,15 @@
 """From blocks of samples to chunks of frames and back, in constant memory.
 
-Three generators, each of which holds at most one chunk: `spectra` (samples to frames), `crossfaded`
-(frames to estimates, over chunks that may overlap) and `OverlapAdd` (frames to samples). What they yield
-does not depend on how the samples were cut into blocks: they cut for themselves.
+Four stages, each of which holds at most one chunk: `spectra` (samples to frames), `chunked` (frames to
+chunks that may overlap, for the network), `crossfaded` (chunks to frames again) and `OverlapAdd` (frames
+to samples). What they yield does not depend on how the samples were cut into blocks: they cut for themselves.
 
 The signal is padded by one frame of zeros in front and by as many behind as the last frame needs, so that
 every sample lies in `n_fft / hop_length` frames and the inverse is exact everywhere.
 Source: deezer/spleeter 2.4.2 has the same framing since its release 1.5.4 (docs/numerics.md#framing).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from math import ceil
 
 import torch
@@ -70,45 +70,54 @@ def spectra(blocks: Iterable[Tensor], config: STFTConfig, n_frames: int) -> Iter
     yield from stft(pending, config).split(n_frames, dim=-1)
 
 
-def crossfaded(
-    pieces: Iterable[Tensor], estimate: Callable[[Tensor], Tensor], *, chunk_frames: int, overlap_frames: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Estimate chunk by chunk, and fade from one chunk's estimates to the next where they overlap.
+def chunked(pieces: Iterable[Tensor], *, chunk_frames: int, overlap_frames: int) -> Iterator[Tensor]:
+    """Join pieces to chunks that share frames with the next one.
 
     Args:
         pieces: spectra `(channels, bins, frames)` of `chunk_frames - overlap_frames` frames each; the last
             may have fewer.
-        estimate: `(channels, bins, chunk_frames)` to `(stems, channels, lowest bins, chunk_frames)`.
-        chunk_frames: frames that `estimate` is given; the last chunk is padded with zeros.
+        chunk_frames: frames in a chunk.
         overlap_frames: frames that two chunks share, at most half of a chunk.
+
+    Yields:
+        Spectra of `chunk_frames` frames; the last one has more than `overlap_frames`, or is the only one.
+    """
+    pending: Tensor | None = None
+    n_shared = 0  # frames of `pending` that a chunk has had already
+    for piece in pieces:
+        pending = piece if pending is None else torch.cat([pending, piece], dim=-1)
+        if pending.shape[-1] >= chunk_frames:
+            yield pending[..., :chunk_frames]
+            pending, n_shared = pending[..., chunk_frames - overlap_frames :], overlap_frames
+    if pending is not None and pending.shape[-1] > n_shared:
+        yield pending
+
+
+def crossfaded(
+    chunks: Iterable[tuple[Tensor, Tensor]], *, chunk_frames: int, overlap_frames: int
+) -> Generator[tuple[Tensor, Tensor], None, None]:
+    """Fade from one chunk's estimates to the next where they overlap.
+
+    Args:
+        chunks: what `chunked` gives, `(channels, bins, frames)`, each with its estimates, `(stems, channels,
+            lowest bins, chunk_frames)`. These are changed in place.
+        chunk_frames: frames in a chunk.
+        overlap_frames: frames that two chunks share.
 
     Yields:
         Spectrum and estimates of the same frames; each frame once, in order.
     """
-    advance = chunk_frames - overlap_frames
-    pending: Tensor | None = None
-    fading: Tensor | None = None  # the last chunk's estimates of the frames that the next one shares
-
-    def faded(spectrum: Tensor) -> Tensor:
-        estimates = estimate(torch.nn.functional.pad(spectrum, (0, chunk_frames - spectrum.shape[-1])))
+    spectrum = fading = None  # the last chunk's frames that the next one shares
+    for chunk, estimates in chunks:
         if fading is not None and overlap_frames:
             rise = (torch.arange(overlap_frames, device=estimates.device) + 0.5) / overlap_frames
             estimates[..., :overlap_frames] = torch.lerp(fading, estimates[..., :overlap_frames], rise)
-        return estimates
-
-    for piece in pieces:
-        pending = piece if pending is None else torch.cat([pending, piece], dim=-1)
-        if pending.shape[-1] >= chunk_frames:
-            estimates = faded(pending[..., :chunk_frames])
-            yield pending[..., :advance], estimates[..., :advance]
-            fading, pending = estimates[..., advance:], pending[..., advance:]
-    if pending is None:
-        return
-    if fading is not None and pending.shape[-1] == overlap_frames:
-        if overlap_frames:
-            yield pending, fading  # no new frame came: nothing to fade to
-    else:
-        yield pending, faded(pending)[..., : pending.shape[-1]]
+        n_frames = chunk.shape[-1]
+        n_finished = n_frames - overlap_frames if n_frames == chunk_frames else n_frames
+        yield chunk[..., :n_finished], estimates[..., :n_finished]
+        spectrum, fading = chunk[..., n_finished:], estimates[..., n_finished:n_frames]
+    if spectrum is not None and fading is not None and spectrum.shape[-1]:
+        yield spectrum, fading  # no new frame came: nothing to fade to
 
 
 class OverlapAdd:

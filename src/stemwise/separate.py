@@ -4,22 +4,32 @@ No files here. `separate` is `stream` joined, so there is one engine; every stag
 (`overlap.spectra`, `overlap.crossfaded`, masks, `overlap.OverlapAdd`) is a generator or holds one chunk.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from stemwise.audio import Resampler
 from stemwise.checkpoint import Model
-from stemwise.device import at_precision, choose_device, choose_precision, inference_network
+from stemwise.device import (
+    at_precision,
+    choose_device,
+    choose_precision,
+    computing,
+    inference_network,
+    map_ahead,
+)
 from stemwise.errors import ConfigError, NonFiniteError, ShapeError
 from stemwise.hub import load_model
 from stemwise.masks import WienerStatistics, apply_mask, ratio_masks, wiener_filter, wiener_statistics
 from stemwise.models import N_CHANNELS
-from stemwise.overlap import OverlapAdd, SampleQueue, crossfaded, spectra
+from stemwise.overlap import OverlapAdd, SampleQueue, chunked, crossfaded, spectra
 
 ACCOMPANIMENT = "accompaniment"
 RESIDUAL = "residual"
+PIECE_FRAMES = 64  # between estimates and samples: what fits into a processor's cache
 
 
 class Separator:
@@ -122,12 +132,13 @@ class Separator:
         statistics = self._wiener_statistics(open_blocks(), sample_rate) if self.mwf else None
         return self._stream(open_blocks(), sample_rate, statistics)
 
-    @torch.inference_mode()
     def _wiener_statistics(self, blocks: Iterable[Tensor], sample_rate: int) -> WienerStatistics | None:
         total: WienerStatistics | None = None
-        for spectrum, estimates in self._estimates(self._heard(blocks, sample_rate, _Pending())):
-            statistics = wiener_statistics(spectrum, estimates)
-            total = statistics if total is None else total + statistics
+        steps = self._estimates(self._heard(blocks, sample_rate, _Pending()))
+        with computing(), closing(steps):
+            for spectrum, estimates in steps:
+                statistics = wiener_statistics(spectrum, estimates)
+                total = statistics if total is None else total + statistics
         return total
 
     def _stream(
@@ -136,18 +147,20 @@ class Separator:
         pending = _Pending()
         model_rate = self.config.sample_rate
         resamplers: dict[str, Resampler] = {}
-        for estimates in self._synthesised(self._heard(blocks, sample_rate, pending), statistics):
-            for name, estimate in estimates.items():
-                if pending.n_channels == 1:
-                    estimate = estimate.mean(dim=0, keepdim=True)
-                if sample_rate != model_rate:
-                    if name not in resamplers:
-                        resamplers[name] = Resampler(model_rate, sample_rate, pending.n_channels)
-                    estimate = torch.from_numpy(resamplers[name].process(estimate.cpu().numpy()))
-                pending.push(
-                    name, estimate.clone()
-                )  # out of inference mode: the caller may change it in place
-            yield from self._finished(pending)
+        steps = self._synthesised(self._heard(blocks, sample_rate, pending), statistics)
+        with closing(steps):
+            for estimates in steps:
+                for name, estimate in estimates.items():
+                    if pending.n_channels == 1:
+                        estimate = estimate.mean(dim=0, keepdim=True)
+                    if sample_rate != model_rate:
+                        if name not in resamplers:
+                            resamplers[name] = Resampler(model_rate, sample_rate, pending.n_channels)
+                        estimate = torch.from_numpy(resamplers[name].process(estimate.cpu().numpy()))
+                    pending.push(
+                        name, estimate.clone()
+                    )  # out of inference mode: the caller may change it in place
+                yield from self._finished(pending)
         for name, resampler in resamplers.items():
             pending.push(name, torch.from_numpy(resampler.flush()))
         yield from self._finished(pending)
@@ -187,20 +200,28 @@ class Separator:
         if resampler is not None:
             yield torch.from_numpy(resampler.flush()).to(self.device).expand(N_CHANNELS, -1)
 
-    def _estimates(self, heard: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _estimates(self, heard: Iterable[Tensor]) -> Generator[tuple[Tensor, Tensor], None, None]:
         """Spectrum `(2, bins, frames)` and estimated magnitudes `(stems, 2, lowest bins, frames)`."""
         config = self.config
         overlap_frames = round(config.overlap * config.chunk_frames)
 
-        def estimate(spectrum: Tensor) -> Tensor:
-            return self._network(spectrum[None, :, : config.n_bins].abs())[0]
+        def estimate(chunk: Tensor) -> Tensor:
+            magnitude = chunk[None, :, : config.n_bins].abs()
+            return self._network(pad(magnitude, (0, config.chunk_frames - chunk.shape[-1])))[0]
 
+        n_threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+        sizes = {"chunk_frames": config.chunk_frames, "overlap_frames": overlap_frames}
         pieces = spectra(heard, config.stft, config.chunk_frames - overlap_frames)
-        return crossfaded(pieces, estimate, chunk_frames=config.chunk_frames, overlap_frames=overlap_frames)
+        estimated = map_ahead(estimate, chunked(pieces, **sizes), n_threads=n_threads)
+        with closing(estimated):
+            for spectrum, estimates in crossfaded(estimated, **sizes):
+                yield from zip(
+                    spectrum.split(PIECE_FRAMES, -1), estimates.split(PIECE_FRAMES, -1), strict=True
+                )
 
     def _synthesised(
         self, heard: Iterable[Tensor], statistics: WienerStatistics | None
-    ) -> Iterator[dict[str, Tensor]]:
+    ) -> Generator[dict[str, Tensor], None, None]:
         """Waveforms `(2, samples)` at the model's rate of every output that is not the remainder."""
         config = self.config
         if self._remainder in self.stems:
@@ -209,19 +230,19 @@ class Separator:
             computed = [name for name in self._outputs if name in self.stems]
         inverse = {name: OverlapAdd(config.stft) for name in computed}
         to_skip = config.stft.n_fft  # the zeros that `spectra` puts in front
-        # A generator would carry inference mode out into its caller, so each step is run inside on its own.
-        steps = self._estimates(heard)
-        while True:
-            with torch.inference_mode():
-                step = next(steps, None)
-                if step is None:
-                    break
-                waveforms = {
-                    name: inverse[name].push(spectrum)[:, to_skip:]
-                    for name, spectrum in self._output_spectra(*step, statistics, computed)
-                }
-            to_skip = max(0, to_skip - step[0].shape[-1] * config.stft.hop_length)
-            yield waveforms
+        # A generator would carry `computing` out into its caller, so each step is run inside on its own.
+        with closing(self._estimates(heard)) as steps:
+            while True:
+                with computing():
+                    step = next(steps, None)
+                    if step is None:
+                        break
+                    waveforms = {
+                        name: inverse[name].push(spectrum)[:, to_skip:]
+                        for name, spectrum in self._output_spectra(*step, statistics, computed)
+                    }
+                to_skip = max(0, to_skip - step[0].shape[-1] * config.stft.hop_length)
+                yield waveforms
         yield {name: stage.tail[:, to_skip:] for name, stage in inverse.items() if stage.tail is not None}
 
     def _output_spectra(
@@ -236,7 +257,8 @@ class Separator:
             return
         masks = ratio_masks(estimates, exponent=config.exponent)
         for name in names:
-            mask = masks[indices[name]].sum(dim=0)
+            first, *more = indices[name]
+            mask = masks[first] if not more else masks[indices[name]].sum(dim=0)
             yield name, apply_mask(spectrum, mask, config.mask_extension)
 
 

@@ -83,7 +83,8 @@ def istft(spectrum: Tensor, config: STFTConfig) -> Tensor:
         `n_fft - hop_length` samples are fade-in and fade-out, still to be overlapped.
     """
     window = torch.hann_window(config.n_fft, device=spectrum.device, dtype=spectrum.real.dtype)
-    frames = torch.fft.irfft(spectrum.transpose(-1, -2), n=config.n_fft) * (window * config.synthesis_gain)
+    frames = torch.fft.irfft(spectrum.transpose(-1, -2), n=config.n_fft)
+    frames = frames.mul_(window * config.synthesis_gain)
     n_frames, per_frame = frames.shape[-2], config.n_fft // config.hop_length
     parts = frames.unflatten(-1, (per_frame, config.hop_length))
     waveform = parts.new_zeros(*parts.shape[:-3], n_frames + per_frame - 1, config.hop_length)

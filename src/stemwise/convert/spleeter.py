@@ -10,7 +10,9 @@ Source: graphs of deezer/spleeter 2.4.2; Keras 2.12, `saving/legacy/hdf5_format.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,22 +67,10 @@ def from_variables(
     _check_n_stems(variables, config)
     with torch.device("meta"):
         network = build(config)
-    state: dict[str, Tensor] = {}
-    faults: list[str] = []
-    for variable in _variables(config):
-        if variable.name not in variables:
-            faults.append(f"{variable.name} is missing")
-            continue
-        array = variables[variable.name]
-        if array.shape != variable.shape or array.dtype.kind != "f":
-            faults.append(f"{variable.name} is {array.dtype} {array.shape}, not float32 {variable.shape}")
-        elif not np.isfinite(array).all():
-            faults.append(f"{variable.name} has NaN or infinity")
-        else:
-            state |= {
-                name: _tensor(ours)
-                for name, ours in zip(variable.weights, variable.to_ours(array), strict=True)
-            }
+    with ThreadPoolExecutor() as pool:  # reading, checking and transposing 157 MB take a while
+        read = list(pool.map(partial(_read, variables), _variables(config)))
+    faults = [fault for fault in read if isinstance(fault, str)]
+    state = {name: tensor for part in read if not isinstance(part, str) for name, tensor in part.items()}
     if faults:
         shown = "; ".join(faults[:8]) + ("; …" if len(faults) > 8 else "")
         raise CheckpointError(
@@ -109,8 +99,17 @@ def to_variables(model: Model, *, global_step: int = 0) -> dict[str, Array]:
     return arrays | {GLOBAL_STEP: np.array(global_step, np.int64)}
 
 
-def _tensor(array: Array) -> Tensor:
-    return torch.from_numpy(np.array(array, np.float32, order="C"))
+def _read(variables: Mapping[str, Array], variable: Variable) -> dict[str, Tensor] | str:
+    """The weights that come of a variable, or what is wrong with it."""
+    if variable.name not in variables:
+        return f"{variable.name} is missing"
+    array = variables[variable.name]
+    if array.shape != variable.shape or array.dtype.kind != "f":
+        return f"{variable.name} is {array.dtype} {array.shape}, not float32 {variable.shape}"
+    if not np.isfinite(array).all():
+        return f"{variable.name} has NaN or infinity"
+    ours = variable.to_ours(array.astype(np.float32, copy=False))
+    return {name: torch.from_numpy(weight) for name, weight in zip(variable.weights, ours, strict=True)}
 
 
 def _variables(config: ModelConfig) -> Iterator[Variable]:
@@ -152,15 +151,22 @@ def _numbered(kind: str, number: int) -> str:
 
 
 def _same(array: Array) -> tuple[Array, ...]:
-    return (array,)
+    return (array.copy(),)
 
 
 def _transposed(array: Array) -> tuple[Array, ...]:
-    return (array.T,)
+    return (array.T.copy(),)
 
 
 def _mirrored(kernel: Array) -> tuple[Array, ...]:
-    return (kernel[::-1, ::-1].T,)
+    """`kernel[::-1, ::-1].T`, `(out, in, 5, 5)`, with `in` last in memory as the processor wants it.
+
+    Tap by tap, which takes a third of the time that one great transposition does.
+    """
+    weight = np.empty((kernel.shape[3], *kernel.shape[:3]), kernel.dtype)
+    for tap in np.ndindex(kernel.shape[:2]):
+        weight[:, tap[1], tap[0]] = kernel[-1 - tap[0], -1 - tap[1]].T
+    return (weight.transpose(0, 3, 1, 2),)
 
 
 def _from_mirrored(weight: Array) -> Array:
@@ -247,7 +253,7 @@ def _to_cudnn(weight: Array) -> Array:
 
 
 def _split_bias(bias: Array) -> tuple[Array, ...]:
-    return tuple(np.split(bias, 2))
+    return tuple(half.copy() for half in np.split(bias, 2))
 
 
 def _join_bias(input_bias: Array, recurrent_bias: Array) -> Array:

@@ -81,8 +81,9 @@ class TrunkUNet(nn.Module):
     def forward(self, magnitude: Tensor) -> Tensor:
         n_single, width = self.config.n_single_bins, self.config.band_width
         masks = self.masks(self.pool(magnitude.square()).sqrt())
-        upper = masks[..., n_single:, :].repeat_interleave(width, dim=-2)
-        return torch.cat([masks[..., :n_single, :], upper], dim=-2) * magnitude[:, None]
+        upper = magnitude[:, None, :, n_single:].unflatten(-2, (-1, width))
+        single = masks[..., :n_single, :] * magnitude[:, None, :, :n_single]
+        return torch.cat([single, (masks[..., n_single:, None, :] * upper).flatten(-3, -2)], dim=-2)
 
     def pool(self, power: Tensor) -> Tensor:
         """Sums over the bins of each band: `(..., bins, frames)` to `(..., bands, frames)`."""

@@ -50,16 +50,20 @@ def _activate(x: Tensor, activation: Activation) -> Tensor:
 
 
 def _by_phases(x: Tensor, conv: nn.Module) -> Tensor:
-    """`conv(x)` for kernel 5, stride 2 and few output channels, in half the time.
+    """`conv(x)` for kernel 5, stride 2 and one output channel, in a quarter of the time.
 
-    Even and odd rows and columns of the result are each a 3×3 convolution of `x`: four phases, interleaved.
-    Row `2i + p` is the sum over taps t = 0, 1, 2 of `x[i - 1 + t]` times the kernel's row `p + 4 - 2t`.
+    One output channel leaves the lanes of a vector unit empty. Four by four outputs at once are sixteen
+    channels of an ordinary convolution: output row `4i + p` is the sum over t = 0 to 3 of row
+    `2i - 1 + t` of `x` times the kernel's row `p + 4 - 2t`, where the kernel has such a row.
     """
     assert isinstance(conv, nn.ConvTranspose2d)
-    taps = F.pad(conv.weight, (0, 1, 0, 1)).flip(-1, -2).unflatten(-1, (3, 2)).unflatten(-3, (3, 2))
-    phases = taps.flip(3, 5).permute(1, 3, 5, 0, 2, 4).flatten(0, 2)  # (4 out, in, 3, 3)
-    bias = None if conv.bias is None else conv.bias.repeat_interleave(4)
-    return F.pixel_shuffle(F.conv2d(x, phases, bias, padding=1), 2)
+    padded = F.pad(conv.weight[:, 0], (2, 3, 2, 3))  # (in, 10, 10): row r of the kernel is row r + 2 here
+    phase, tap = torch.meshgrid(torch.arange(4), torch.arange(4), indexing="ij")
+    row = (phase + 6 - 2 * tap).to(x.device)
+    phases = padded[:, row[:, None, :, None], row[None, :, None, :]]  # (in, 4, 4, taps, taps)
+    phases = phases.flatten(1, 2).transpose(0, 1).contiguous(memory_format=torch.channels_last)
+    bias = None if conv.bias is None else conv.bias.repeat(16)
+    return F.pixel_shuffle(F.conv2d(x, phases, bias, stride=2, padding=1), 4)
 
 
 class StemUNet(nn.Module):
@@ -125,6 +129,7 @@ class UNet(nn.Module):
 
     def forward(self, magnitude: Tensor) -> Tensor:
         mirrored = magnitude.flip(-1, -2).contiguous(memory_format=torch.channels_last)
-        logits = torch.stack([stem(mirrored) for stem in self.stems], dim=1).float().flip(-1, -2)
-        masks = logits.softmax(dim=1) if self.config.output == "softmax" else logits.sigmoid()
-        return masks * magnitude[:, None]
+        logits = (stem(mirrored).float().flip(-1, -2) for stem in self.stems)
+        if self.config.output == "softmax":
+            return torch.stack(list(logits), dim=1).softmax(dim=1) * magnitude[:, None]
+        return torch.stack([one.sigmoid() * magnitude for one in logits], dim=1)  # one by one: less memory

@@ -86,7 +86,9 @@ class Bundle(Mapping[str, Array]):
             raise CheckpointError(
                 f"{self.prefix}: {name} has {entry.size} bytes, which is not its shape {entry.shape}"
             )
-        raw = np.fromfile(self._shard_path(entry.shard), np.uint8, entry.size, offset=entry.offset)
+        empty = np.empty(0, np.uint8)  # a file of no bytes cannot be mapped
+        shard = np.memmap(self._shard_path(entry.shard), np.uint8, "r") if entry.size else empty
+        raw = shard[entry.offset : entry.offset + entry.size].view(np.ndarray)
         if len(raw) != entry.size or masked_crc32c(raw.data) != entry.crc:
             raise CheckpointError(
                 f"{self._shard_path(entry.shard)} is damaged: the checksum of {name} is wrong"
