@@ -190,5 +190,5 @@ def test_somebody_elses_checkpoint() -> None:
 
 def test_spleeter_has_no_trunk() -> None:
     config = ModelConfig(architecture="trunk_unet", network=TrunkUNetConfig(), stems=("a", "b"), n_bins=2048)
-    with pytest.raises(ConfigError, match="Spleeter knows unet and blstm only"):
+    with pytest.raises(ConfigError, match="Spleeter knows unet, of 6 levels, and blstm only"):
         to_variables(Model(config, torch.nn.Identity()))

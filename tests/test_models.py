@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from random_models import random_model
-from stemwise.errors import ConfigError
+from stemwise.errors import ConfigError, ShapeError
 from stemwise.models import ARCHITECTURES, BLSTMConfig, ModelConfig, TrunkUNetConfig, UNetConfig
 from tolerances import BATCH
 
@@ -106,7 +106,7 @@ def test_an_impossible_configuration_is_refused(options: dict[str, object], reas
         ({"architecture": "wave"}, "architecture is 'wave'"),
         ({"architecture": "unet", "stems": ["vocals"], "colour": "red"}, "colour"),
         ({"architecture": "unet", "stems": ["vocals"], "network": {"n_layers": 3}}, "n_layers"),
-        ({"architecture": "unet", "stems": ["vocals"], "network": {"n_filters": [1, 2]}}, "n_filters"),
+        ({"architecture": "unet", "stems": ["vocals"], "network": {"n_filters": [1]}}, "n_filters"),
     ],
 )
 def test_a_header_with_other_keys_is_refused(values: dict[str, object], reason: str) -> None:
@@ -117,3 +117,11 @@ def test_a_header_with_other_keys_is_refused(values: dict[str, object], reason: 
 def test_spleeters_network_needs_bins_that_can_be_halved() -> None:
     with pytest.raises(ConfigError, match="multiple of 64"):
         random_model(config("unet", n_bins=65))
+
+
+def test_a_unet_of_fewer_levels_needs_smaller_multiples() -> None:
+    network = UNetConfig(n_filters=(2, 3, 4, 5, 6))
+    model = random_model(config("unet", network=network, n_bins=32))
+    assert model.network(magnitudes()[..., :32, :32]).shape == (2, 3, 2, 32, 32)
+    with pytest.raises(ShapeError, match="there are 40 frames: they must be a multiple of 32"):
+        model.network(magnitudes()[..., :32, :40])

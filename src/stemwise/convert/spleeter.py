@@ -24,10 +24,11 @@ from stemwise.checkpoint import Model, ModelCard
 from stemwise.errors import CheckpointError, ConfigError
 from stemwise.models import ModelConfig, build
 from stemwise.models.blstm import N_LAYERS, BLSTMConfig
-from stemwise.models.unet import N_LEVELS, UNetConfig
+from stemwise.models.unet import UNetConfig
 
 Array = NDArray[Any]
 GLOBAL_STEP = "global_step"
+N_LEVELS = 6  # of Spleeter's U-Net
 N_GATES = 4  # input, forget, cell, output: in this order in cuDNN, Keras and torch
 
 
@@ -115,12 +116,15 @@ def _read(variables: Mapping[str, Array], variable: Variable) -> dict[str, Tenso
 def _variables(config: ModelConfig) -> Iterator[Variable]:
     network = config.network
     for stem in range(len(config.stems)):
-        if isinstance(network, UNetConfig):
+        if isinstance(network, UNetConfig) and len(network.n_filters) == N_LEVELS:
             yield from _unet_variables(network, stem)
         elif isinstance(network, BLSTMConfig):
             yield from _blstm_variables(network, stem, 2 * config.n_bins)
         else:
-            raise ConfigError(f"architecture is {config.architecture!r}: Spleeter knows unet and blstm only")
+            raise ConfigError(
+                f"architecture is {config.architecture!r}:"
+                f" Spleeter knows unet, of {N_LEVELS} levels, and blstm only"
+            )
 
 
 def _check_n_stems(variables: Mapping[str, Array], config: ModelConfig) -> None:

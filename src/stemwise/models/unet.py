@@ -13,16 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stemwise.errors import ConfigError
+from stemwise.errors import ConfigError, ShapeError
 
 Activation = Literal["relu", "leaky_relu", "elu"]
-N_LEVELS = 6
 BATCH_NORM_EPS = 1e-3  # Keras' default, not torch's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UNetConfig:
-    """Filters of the six encoder levels; activations; what the last layer's numbers mean.
+    """Filters of the encoder levels, six in Spleeter; activations; what the last layer's numbers mean.
 
     `output="sigmoid"`: each stem's own mask. `output="softmax"`: one mask shared out among the stems
     (Spleeter's five-stem model).
@@ -34,8 +33,8 @@ class UNetConfig:
     output: Literal["sigmoid", "softmax"] = "sigmoid"
 
     def __post_init__(self) -> None:
-        if len(self.n_filters) != N_LEVELS or min(self.n_filters) < 1:
-            raise ConfigError(f"n_filters is {self.n_filters}: it must be {N_LEVELS} positive numbers")
+        if len(self.n_filters) < 2 or min(self.n_filters) < 1:
+            raise ConfigError(f"n_filters is {self.n_filters}: it must be at least two positive numbers")
         for name in ("encoder_activation", "decoder_activation"):
             if getattr(self, name) not in ("relu", "leaky_relu", "elu"):
                 raise ConfigError(f"{name} is {getattr(self, name)!r}: it must be relu, leaky_relu or elu")
@@ -69,7 +68,7 @@ def _by_phases(x: Tensor, conv: nn.Module) -> Tensor:
 class StemUNet(nn.Module):
     """The network of one stem: magnitudes `(batch, 2, bins, frames)` to logits of the same shape.
 
-    Bins and frames are multiples of 64.
+    Bins and frames are multiples of two to the number of levels.
 
     QUIRK(spleeter): at stride 2 TensorFlow pads one row before and two after, torch two before and one
     after (`padding=2`). The network is therefore stored mirrored along bins and frames and hears a
@@ -80,19 +79,20 @@ class StemUNet(nn.Module):
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         self.config = config
+        n_levels = len(config.n_filters)
         down = (2, *config.n_filters)
         up_out = (*config.n_filters[-2::-1], 1)
         up_in = (config.n_filters[-1], *(2 * n for n in up_out[:-1]))
         self.encoder = nn.ModuleList(
-            nn.Conv2d(down[i], down[i + 1], 5, stride=2, padding=2) for i in range(N_LEVELS)
+            nn.Conv2d(down[i], down[i + 1], 5, stride=2, padding=2) for i in range(n_levels)
         )
-        # QUIRK(spleeter): the sixth encoder level has a batch norm that nobody reads; it is not built.
+        # QUIRK(spleeter): the last encoder level has a batch norm that nobody reads; it is not built.
         self.encoder_norm = nn.ModuleList(
             nn.BatchNorm2d(n, eps=BATCH_NORM_EPS) for n in config.n_filters[:-1]
         )
         self.decoder = nn.ModuleList(
             nn.ConvTranspose2d(up_in[i], up_out[i], 5, stride=2, padding=2, output_padding=1)
-            for i in range(N_LEVELS)
+            for i in range(n_levels)
         )
         self.decoder_norm = nn.ModuleList(nn.BatchNorm2d(n, eps=BATCH_NORM_EPS) for n in up_out)
         self.output = nn.Conv2d(1, 2, 4, dilation=2, padding=3)
@@ -107,8 +107,8 @@ class StemUNet(nn.Module):
             skips.append(x)  # QUIRK(spleeter): the skip is taken before batch norm and activation
         for level, conv in enumerate(self.decoder):
             if level:
-                x = torch.cat([skips[N_LEVELS - 1 - level], x], dim=1)
-            x = conv(x) if level < N_LEVELS - 1 else _by_phases(x, conv)
+                x = torch.cat([skips[-1 - level], x], dim=1)
+            x = conv(x) if level < len(skips) - 1 else _by_phases(x, conv)
             # QUIRK(spleeter): activation first, then batch norm; the encoder has it the other way round
             x = self.decoder_norm[level](_activate(x, self.config.decoder_activation))
         logits: Tensor = self.output(x)
@@ -120,14 +120,19 @@ class UNet(nn.Module):
 
     def __init__(self, config: UNetConfig, *, n_stems: int, n_bins: int) -> None:
         super().__init__()
-        if n_bins % 64:
+        n_levels = len(config.n_filters)
+        if n_bins % 2**n_levels:
             raise ConfigError(
-                f"n_bins is {n_bins}: this network halves it six times, so it must be a multiple of 64"
+                f"n_bins is {n_bins}: this network halves it {n_levels} times,"
+                f" so it must be a multiple of {2**n_levels}"
             )
         self.config = config
         self.stems = nn.ModuleList(StemUNet(config) for _ in range(n_stems))
 
     def forward(self, magnitude: Tensor) -> Tensor:
+        multiple = 2 ** len(self.config.n_filters)
+        if magnitude.shape[-1] % multiple:
+            raise ShapeError(f"there are {magnitude.shape[-1]} frames: they must be a multiple of {multiple}")
         mirrored = magnitude.flip(-1, -2).contiguous(memory_format=torch.channels_last)
         logits = (stem(mirrored).float().flip(-1, -2) for stem in self.stems)
         if self.config.output == "softmax":
