@@ -17,7 +17,7 @@ PACKAGE = ROOT / "src" / "stemwise"
 # The floors of the house, from the ground up. A module may import what is on a lower floor.
 FLOORS = [
     {"errors", "types"},
-    {"audio", "stft", "masks", "overlap", "metrics", "plots", "naming"},
+    {"audio", "stft", "masks", "overlap", "metrics", "plots", "naming", "lock"},
     {"models", "losses"},
     {"checkpoint", "outputs"},
     {"convert"},
@@ -28,7 +28,7 @@ FLOORS = [
     {"cli", "spleeter"},
 ]
 SAME_FLOOR = {("overlap", "stft")}
-DATA_SEES = {"errors", "types", "audio", "stft", "metrics"}
+DATA_SEES = {"errors", "types", "audio", "stft", "metrics", "naming", "lock"}
 HOMES = {
     "av": {"audio"},
     "soundfile": {"audio"},

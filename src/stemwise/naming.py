@@ -109,7 +109,7 @@ def output_paths(
     _check_template(template)
 
     def paths(song: Song, filename: str) -> dict[str, Path]:
-        clean = _portable if portable else _no_way_up
+        clean = portable_name if portable else _no_way_up
         names = {
             "filename": clean(filename),
             "foldername": clean(_real(song.path).parent.name),
@@ -170,7 +170,8 @@ def _check_template(template: str) -> None:
         raise ConfigError(f"template is {template!r}: it may hold {known}")
 
 
-def _portable(name: str) -> str:
+def portable_name(name: str) -> str:
+    """A name that every file system takes, like this one."""
     name = _REFUSED.sub("_", name)
     name = name.rstrip(". ") or "_"
     return f"_{name}" if _RESERVED.fullmatch(name) else name

@@ -4,6 +4,7 @@ from stemwise.audio.codecs import CODECS, Codec, is_integer_format, library_vers
 from stemwise.audio.decode import AudioInfo, AudioReader
 from stemwise.audio.encode import AudioWriter
 from stemwise.audio.resample import Resampler
+from stemwise.audio.roundtrip import round_trip
 from stemwise.audio.tags import Picture, Tags
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "is_integer_format",
     "library_versions",
     "nearest_sample_rate",
+    "round_trip",
 ]

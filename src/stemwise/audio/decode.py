@@ -64,7 +64,7 @@ class AudioInfo:
 
 
 class AudioReader:
-    """The first audio stream of a file, to be read from its start as often as wanted.
+    """An audio stream of a file, to be read from its start as often as wanted.
 
     Args:
         source: path, or a binary file object, which is read from its very beginning and stays open; one that
@@ -74,6 +74,7 @@ class AudioReader:
         duration_s: how much to read, seconds (`round(duration_s * sample_rate)` samples); None for all.
         sample_rate: resample to this rate, Hz; None to keep the file's.
         downmix: mix more than two channels down to stereo (see `stemwise.audio.channels`).
+        stream: which of the file's audio streams, from 0.
 
     Attributes:
         name: the path, or the name of the file object.
@@ -84,7 +85,7 @@ class AudioReader:
 
     Raises:
         ConfigError: if offset, duration or sample rate cannot be.
-        DecodeError: if the file cannot be opened, or holds no sound that can be decoded.
+        DecodeError: if the file cannot be opened, has no such stream, or holds no sound that can be decoded.
     """
 
     def __init__(
@@ -95,13 +96,14 @@ class AudioReader:
         duration_s: float | None = None,
         sample_rate: int | None = None,
         downmix: bool = True,
+        stream: int = 0,
     ) -> None:
         for name, seconds in (("offset_s", offset_s), ("duration_s", duration_s)):
             if seconds is not None and not 0 <= seconds < math.inf:
                 raise ConfigError(f"{name} is {seconds}: it must be 0 or more seconds")
         if sample_rate is not None and sample_rate < 1:
             raise ConfigError(f"sample_rate is {sample_rate}: it must be at least 1 Hz")
-        self._source = Source(source)
+        self._source = Source(source, stream)
         self.name = self._source.name
         try:
             self.info, self._channel_names = self._read_headers()

@@ -25,15 +25,15 @@ FORMATS = (
 
 
 class Source:
-    """A path or a binary file, opened as often as wanted.
+    """A path or a binary file, opened as often as wanted; of its audio streams, one, counted from 0.
 
     What cannot seek is copied to a temporary file the first time.
     """
 
-    def __init__(self, source: str | Path | BinaryIO) -> None:
+    def __init__(self, source: str | Path | BinaryIO, stream: int = 0) -> None:
         is_path = isinstance(source, str | Path)
         self.name = str(source if is_path else getattr(source, "name", "the input"))
-        self._source = source
+        self._source, self._stream = source, stream
         self._copy: BinaryIO | None = None
 
     def close(self) -> None:
@@ -43,12 +43,12 @@ class Source:
 
     @contextmanager
     def opened(self) -> Iterator[tuple[InputContainer, AudioStream]]:
-        """The demuxer and the first audio stream; errors of FFmpeg and of the system become DecodeErrors."""
+        """The demuxer and the audio stream; errors of FFmpeg and of the system become DecodeErrors."""
         with ExitStack() as stack:
             try:
                 local = _LocalFile(self._file(stack))
                 container = stack.enter_context(self._demuxer(local))
-                yield container, self._first_audio(container)
+                yield container, self._audio(container)
                 if local.error:
                     raise local.error
             except (av.FFmpegError, OSError) as error:
@@ -84,10 +84,15 @@ class Source:
             reason = "it is empty" if is_empty else "it is not an audio or video file of a known format"
             raise DecodeError(f"{self.name}: cannot be read: {reason}") from error
 
-    def _first_audio(self, container: InputContainer) -> AudioStream:
+    def _audio(self, container: InputContainer) -> AudioStream:
         if not container.streams.audio:
             raise DecodeError(f"{self.name}: has no audio stream (container: {container.format.name})")
-        stream = container.streams.audio[0]
+        n_streams = len(container.streams.audio)
+        if not 0 <= self._stream < n_streams:
+            raise DecodeError(
+                f"{self.name}: has no audio stream {self._stream}: it has {n_streams}, counted from 0"
+            )
+        stream = container.streams.audio[self._stream]
         if stream.codec_context is None:
             raise DecodeError(f"{self.name}: has audio in a format that FFmpeg cannot decode")
         if stream.codec_context.sample_rate < 1 or stream.codec_context.layout.nb_channels < 1:

@@ -1,21 +1,29 @@
-"""Random excerpts, mixed anew: the drums of one song with the voice of another.
+"""Random excerpts, mixed anew: the drums of one song with the voice of another; or songs just as they are.
 
 Step `n` of a run draws from a generator seeded by (seed, n) alone, so a resumed run hears what it would
 have heard, and any step can be looked at by itself.
 """
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from stemwise.data import augment
-from stemwise.data.tracks import UNSPLIT, Samples
+from stemwise.data.augment import expand, margin, select, timbre
+from stemwise.data.cache import Samples
+from stemwise.data.songs import Lot, Parts, cut, length, parts_of
+from stemwise.data.track import MIXTURE, UNSPLIT
+from stemwise.errors import ConfigError
 
 MAX_SPEED = 1.18  # three semitones, up or down: another voice, still a voice
 AUDIBLE = 1e-5  # mean square: -50 dB
 N_TRIES = 6  # to find an excerpt in which the stem is heard
+
+_Place: TypeAlias = tuple[Parts, int, int]  # a source, from which sample on, and how many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +32,8 @@ class MixConfig:
 
     Attributes:
         excerpt_samples: length of an example.
+        sample_rate: Hz.
+        plain: one place of one song after the other, untouched; only song_weights and augmentations count.
         p_coherent: accompaniment from one place of one song; the voice comes along half of these times.
         p_silent: per stem, that it is left out.
         p_layer: for vocals and other, that a second one joins in.
@@ -31,66 +41,175 @@ class MixConfig:
         pool_shares: for a stem, which part of its examples comes from its single files instead of songs.
         drive_shares: for a stem, which part of its examples is overdriven.
         song_weights: for the beginning of a song's name, how much oftener it is drawn than others.
+        augmentations: names in `stemwise.data.augment`, made to the examples in this order; those of
+            magnitudes are left to whoever computes magnitudes.
     """
 
     excerpt_samples: int
+    sample_rate: int
+    plain: bool = False
     p_coherent: float = 0.4
     p_silent: float = 0.08
     p_layer: float = 0.2
     p_reverb: float = 0.35
-    pool_shares: dict[str, float]
-    drive_shares: dict[str, float]
-    song_weights: dict[str, float]
+    pool_shares: Mapping[str, float] = field(default_factory=dict)
+    drive_shares: Mapping[str, float] = field(default_factory=dict)
+    song_weights: Mapping[str, float] = field(default_factory=dict)
+    augmentations: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("excerpt_samples", "sample_rate"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        for name in ("p_coherent", "p_silent", "p_layer", "p_reverb"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}: it must be 0 to 1")
+        for table in ("pool_shares", "drive_shares"):
+            for stem, share in getattr(self, table).items():
+                if not 0 <= share <= 1:
+                    raise ConfigError(f"{table} gives {stem!r} {share}: it must be 0 to 1")
+        for prefix, weight in self.song_weights.items():
+            if not 0 < weight < math.inf:
+                raise ConfigError(f"song_weights gives {prefix!r} {weight}: it must be positive")
+        expand(self.augmentations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Sources float32 `(batch, stems, channels, samples)`; known `(batch, stems)`: 1, or 0 for a guess."""
+    """Training examples, float32.
+
+    Attributes:
+        sources: `(batch, stems, channels, samples)`.
+        known: `(batch, stems)`: 1, or 0 where the source is a guess and must not be scored.
+        mixture: `(batch, channels, samples)`: the sum of the sources, or what the song brought as its own.
+    """
 
     sources: Tensor
     known: Tensor
+    mixture: Tensor
+
+
+def step_rng(seed: int, *indices: int) -> torch.Generator:
+    """The generator of one step of one run (and one process): the same arguments, the same numbers.
+
+    Any difference in seed or indices (step, rank and the like) makes an independent stream; only that PyTorch
+    seeds a generator with 32 bits, so that of a million steps some hundred repeat the draws of another.
+    """
+    digest = sha256(repr((seed, *indices)).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
 
 
 class Excerpts:
-    """Endless training batches over songs, `name -> stem -> samples`, and single files, `stem -> samples`."""
+    """Endless training batches over songs, `name -> stem -> samples`, and single files, `stem -> samples`.
+
+    Args:
+        songs: a song's stems may differ in length (the shorter ones end in silence) and be missing. Its own
+            mixture may stand under "mixture"; it is heard in plain examples, and says that a stem which the
+            song lacks is unknown instead of silent.
+        singles: files of one stem each, strung together.
+        stems: of the examples. "accompaniment" is, where a song does not have it, the sum of all but vocals.
+        config: how they are mixed.
+
+    Raises:
+        ConfigError: if there is nothing to draw a stem from, or stems of songs are to be dealt out anew that
+            cannot be told apart.
+    """
 
     def __init__(
         self,
-        songs: dict[str, dict[str, Samples]],
-        singles: dict[str, list[Samples]],
+        songs: Mapping[str, Mapping[str, Samples]],
+        singles: Mapping[str, Sequence[Samples]],
         *,
         stems: tuple[str, ...],
         config: MixConfig,
     ) -> None:
-        self.songs, self.singles, self.stems, self.config = songs, singles, stems, config
+        self.singles, self.stems, self.config = singles, stems, config
+        self.songs = {name: parts_of(song, stems) for name, song in songs.items()}
+        self._all = Lot(list(songs), config.song_weights)
+        self._having = {
+            stem: Lot([name for name, song in self.songs.items() if stem in song], config.song_weights)
+            for stem in stems
+        }
+        self._changes = select(config.augmentations, "waveform", sample_rate=config.sample_rate)
+        self._drawn_samples = math.ceil(config.excerpt_samples * margin(config.augmentations, "waveform"))
+        self._check()
 
-    def batch(self, size: int, rng: np.random.Generator) -> Batch:
-        sources = torch.zeros(size, len(self.stems), 2, self.config.excerpt_samples)
+    def _check(self) -> None:
+        if (self.config.plain or self.config.p_coherent) and not self.songs:
+            raise ConfigError("there are no songs to draw coherent examples from")
+        for stem in self.stems:
+            share = 0.0 if self.config.plain else self.config.pool_shares.get(stem, 0.0)
+            if (share < 1 and not self._having[stem].names) or (share > 0 and not self.singles.get(stem)):
+                raise ConfigError(
+                    f"there is nothing to draw {stem!r} from; its share of single files is {share}"
+                )
+        unsplit = [name for name, song in self.songs.items() if UNSPLIT in song]
+        if unsplit and "cross_song" in self.config.augmentations:
+            raise ConfigError(
+                f"cross_song deals out the stems of songs anew, but {unsplit[0]} has {UNSPLIT} instead of two"
+            )
+
+    def batch(self, size: int, rng: torch.Generator) -> Batch:
+        """That many examples, which depend on the generator alone."""
+        sources = torch.zeros(size, len(self.stems), 2, self._drawn_samples)
         known = torch.ones(size, len(self.stems))
-        for i in range(size):
-            self._example(sources[i], known[i], rng)
-        return Batch(sources=sources, known=known)
+        example = self._plain if self.config.plain else self._mixed
+        own = {i: mixture for i in range(size) if (mixture := example(sources[i], known[i], rng)) is not None}
+        mixture = sources.sum(dim=1)
+        for i, brought in own.items():
+            mixture[i] = brought
+        if self._changes:
+            sources, mixture = self._changed(sources, mixture if own else None, rng)
+        return Batch(sources=sources, known=known, mixture=mixture)
 
-    def _example(self, sources: Tensor, known: Tensor, rng: np.random.Generator) -> None:
-        coherent = self._coherent(rng) if rng.random() < self.config.p_coherent else {}
+    def _changed(
+        self, sources: Tensor, mixture: Tensor | None, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Sources and mixture after all augmentations, the middle of what was drawn."""
+        if mixture is not None:
+            # what a mixture holds beside the stems goes through everything as one more stem
+            sources = torch.cat([sources, (mixture - sources.sum(dim=1))[:, None]], dim=1)
+        for change in self._changes:
+            sources = change(sources, rng)
+        start = (self._drawn_samples - self.config.excerpt_samples) // 2
+        sources = sources[..., start : start + self.config.excerpt_samples]
+        return sources[:, : len(self.stems)], sources.sum(dim=1)
+
+    def _plain(self, sources: Tensor, known: Tensor, rng: torch.Generator) -> Tensor | None:
+        """One place of one song, as it is; returns the song's own mixture if there is one."""
+        song = self.songs[self._all.draw(rng)]
+        start = self._start(song, self._drawn_samples, rng)
         for s, stem in enumerate(self.stems):
-            if rng.random() < self.config.p_silent:
+            if stem in song:
+                sources[s] = cut(song[stem], start, self._drawn_samples)
+            elif MIXTURE in song:
+                known[s] = 0
+        if UNSPLIT in song:
+            self._add_unsplit(cut(song[UNSPLIT], start, self._drawn_samples), sources, known)
+        return cut(song[MIXTURE], start, self._drawn_samples) if MIXTURE in song else None
+
+    def _mixed(self, sources: Tensor, known: Tensor, rng: torch.Generator) -> None:
+        config = self.config
+        coherent = self._coherent(rng) if _chance(rng, config.p_coherent) else {}
+        for s, stem in enumerate(self.stems):
+            if _chance(rng, config.p_silent):
                 continue
             if stem in coherent:
-                source = coherent[stem]
+                sources[s] = self._heard(*coherent[stem])
             else:
-                source = self._excerpt(stem, rng)
-                if stem in ("vocals", "other") and rng.random() < self.config.p_layer:
-                    source = source + augment.gain(self._excerpt(stem, rng), rng, low_db=-12, high_db=0)
-            if stem in self.config.drive_shares and rng.random() < self.config.drive_shares[stem]:
-                source = augment.drive(source, rng)
-            source = augment.place(augment.tilt(source, rng), rng)
-            if stem == "vocals" and rng.random() < self.config.p_reverb:
-                source = augment.reverb(source, rng)
-            sources[s] = augment.gain(source, rng, low_db=-8, high_db=4)
-        if UNSPLIT in coherent and {"bass", "other"} <= set(self.stems):
-            self._add_unsplit(coherent[UNSPLIT], sources, known)
-        sources *= float(10 ** (rng.uniform(-12, 3) / 20))
+                sources[s] = self._excerpt(stem, rng)
+                if stem in ("vocals", "other") and _chance(rng, config.p_layer):
+                    sources[s] += timbre.gain(self._excerpt(stem, rng), rng, low_db=-12, high_db=0)
+            if _chance(rng, config.drive_shares.get(stem, 0.0)):
+                sources[s] = timbre.drive(sources[s], rng)
+        placed = timbre.place(timbre.tilt(sources, rng), rng)
+        for s, stem in enumerate(self.stems):
+            if stem == "vocals" and _chance(rng, config.p_reverb):
+                placed[s] = timbre.reverb(placed[s], rng, sample_rate=config.sample_rate)
+        sources[:] = timbre.gain(placed, rng, low_db=-8, high_db=4)
+        if UNSPLIT in coherent:
+            self._add_unsplit(self._heard(*coherent[UNSPLIT]), sources, known)
+        sources *= 10 ** (_between(rng, -12, 3) / 20)
 
     def _add_unsplit(self, source: Tensor, sources: Tensor, known: Tensor) -> None:
         """Bass and other in one: it stands in other's place, and neither is scored."""
@@ -98,62 +217,64 @@ class Excerpts:
         sources[bass], sources[other] = 0, source
         known[[bass, other]] = 0
 
-    def _coherent(self, rng: np.random.Generator) -> dict[str, Tensor]:
-        """The stems of one place of one song, the voice only half of the times; at one common speed."""
-        song = self.songs[self._song(list(self.songs), rng)]
-        n_samples = min(source.shape[1] for source in song.values())
-        speed = rng.uniform(1 / MAX_SPEED, MAX_SPEED)
-        needed = self._needed(speed)
-        start = int(rng.integers(0, max(n_samples - needed, 1)))
-        keep_voice = rng.random() < 0.5
+    def _coherent(self, rng: torch.Generator) -> dict[str, _Place]:
+        """The stems at one place of one song, the voice only half of the times; at one common speed."""
+        song = self.songs[self._all.draw(rng)]
+        needed = self._needed(rng)
+        start = self._start(song, needed, rng)
+        keep_voice = _chance(rng, 0.5)
         return {
-            stem: augment.change_speed(_cut(source, start, needed), self.config.excerpt_samples)
-            for stem, source in song.items()
-            if stem != "vocals" or keep_voice
+            stem: (parts, start, needed) for stem, parts in song.items() if stem != "vocals" or keep_voice
         }
 
-    def _excerpt(self, stem: str, rng: np.random.Generator) -> Tensor:
-        speed = rng.uniform(1 / MAX_SPEED, MAX_SPEED)
-        needed = self._needed(speed)
-        if rng.random() < self.config.pool_shares.get(stem, 0.0):
+    def _excerpt(self, stem: str, rng: torch.Generator) -> Tensor:
+        needed = self._needed(rng)
+        if _chance(rng, self.config.pool_shares.get(stem, 0.0)):
             source = self._string(self.singles[stem], needed, rng)
         else:
             source = self._cut_from_song(stem, needed, rng)
-        return augment.change_speed(source, self.config.excerpt_samples)
+        return timbre.change_speed(source, self._drawn_samples)
 
-    def _cut_from_song(self, stem: str, needed: int, rng: np.random.Generator) -> Tensor:
-        names = [name for name, song in self.songs.items() if stem in song]
+    def _cut_from_song(self, stem: str, needed: int, rng: torch.Generator) -> Tensor:
         for _ in range(N_TRIES):
-            whole = self.songs[self._song(names, rng)][stem]
-            cut = _cut(whole, int(rng.integers(0, max(whole.shape[1] - needed, 1))), needed)
-            if cut[:, ::16].square().mean() > AUDIBLE:
+            parts = self.songs[self._having[stem].draw(rng)][stem]
+            excerpt = cut(parts, _below(rng, length(parts) - needed + 1), needed)
+            if excerpt[:, ::16].square().mean() > AUDIBLE:
                 break
-        return cut
+        return excerpt
 
-    def _string(self, files: list[Samples], needed: int, rng: np.random.Generator) -> Tensor:
+    def _string(self, files: Sequence[Samples], needed: int, rng: torch.Generator) -> Tensor:
         """Files one after the other with random gaps, as many as it takes; long ones from anywhere."""
         line = torch.zeros(2, needed)
-        at = int(rng.integers(0, needed // 4))
+        at = _below(rng, needed // 4)
         while at < needed:
-            file = files[int(rng.integers(len(files)))]
-            piece = _cut(
-                file, int(rng.integers(0, max(file.shape[1] - needed, 1))), min(needed - at, file.shape[1])
-            )
+            file = files[_below(rng, len(files))]
+            start = _below(rng, file.shape[1] - needed + 1)
+            piece = cut((file,), start, min(needed - at, file.shape[1]))
             line[:, at : at + piece.shape[1]] = piece
-            at += piece.shape[1] + int(rng.exponential(0.05) * needed)
+            gap = -math.log1p(-_between(rng, 0, 1)) * 0.05 * needed
+            at += max(1, piece.shape[1] + int(gap))
         return line
 
-    def _song(self, names: list[str], rng: np.random.Generator) -> str:
-        weights = np.ones(len(names))
-        for prefix, weight in self.config.song_weights.items():
-            weights[[name.startswith(prefix) for name in names]] = weight
-        return names[int(rng.choice(len(names), p=weights / weights.sum()))]
+    def _heard(self, parts: Parts, start: int, needed: int) -> Tensor:
+        return timbre.change_speed(cut(parts, start, needed), self._drawn_samples)
 
-    def _needed(self, speed: float) -> int:
-        return round(self.config.excerpt_samples * speed)
+    def _needed(self, rng: torch.Generator) -> int:
+        """How many samples become an example at a random speed."""
+        return round(self._drawn_samples * _between(rng, 1 / MAX_SPEED, MAX_SPEED))
+
+    def _start(self, song: Mapping[str, Parts], needed: int, rng: torch.Generator) -> int:
+        return _below(rng, max(map(length, song.values())) - needed + 1)
 
 
-def _cut(source: Samples, start: int, n_samples: int) -> Tensor:
-    """`n_samples` from `start`, zeros after the end."""
-    cut = torch.from_numpy(source[:, start : start + n_samples].astype(np.float32))
-    return torch.nn.functional.pad(cut, (0, n_samples - cut.shape[1]))
+def _between(rng: torch.Generator, low: float, high: float) -> float:
+    return low + (high - low) * torch.rand((), generator=rng, dtype=torch.float64).item()
+
+
+def _below(rng: torch.Generator, stop: int) -> int:
+    """One of 0, 1, ... stop - 1; 0 if there is none."""
+    return int(torch.randint(max(stop, 1), (), generator=rng))
+
+
+def _chance(rng: torch.Generator, p: float) -> bool:
+    return _between(rng, 0, 1) < p

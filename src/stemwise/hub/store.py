@@ -13,8 +13,6 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from stemwise.checkpoint import ModelCard, save_model
@@ -29,6 +27,7 @@ from stemwise.convert.configuration import EMBEDDED_STEMS
 from stemwise.errors import CheckpointError, ChecksumError, ConfigError, UnknownModel
 from stemwise.hub.published import PublishedModel, archive_url, is_pinned
 from stemwise.hub.transfer import ByteProgress, download_file, read_json, unpack
+from stemwise.lock import locked
 
 PROBE = ".probe"  # Spleeter takes a folder that holds it for installed
 SPLEETER_FOLDER = "pretrained_models"  # Spleeter's default, relative to the working directory
@@ -178,27 +177,6 @@ def checkpoint_folder(folder: Path) -> Path:
             f"the archive holds {len(found)} checkpoints: it must hold one, with its file 'checkpoint'"
         )
     return found[0]
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock between processes; the system frees it should this one die. The file stays."""
-    with path.open("a+b") as file:
-        if sys.platform == "win32":
-            import msvcrt
-            import time
-
-            while True:
-                try:
-                    msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-                    break
-                except OSError:
-                    time.sleep(0.2)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _configuration(source: str | Path) -> SpleeterConfiguration:

@@ -82,6 +82,28 @@ class SpectrogramSketch:
         return 10 * torch.log10(columns.clamp(min=1e-12) / (N_FFT / 4) ** 2)
 
 
+def draw_sketch(axis: Any, sketch: SpectrogramSketch, *, top_db: float) -> Any:
+    """One spectrogram in axes of matplotlib, `top_db` the brightest; returns what a colour bar needs."""
+    length_s = max(sketch.n_samples, 1) / sketch.sample_rate
+    levels = sketch.power_db()
+    times = torch.linspace(0, length_s, levels.shape[1] + 1)
+    bands = torch.logspace(math.log10(LOWEST_HZ), math.log10(sketch.sample_rate / 2), N_ROWS + 1)
+    image = axis.pcolormesh(
+        times.numpy(),
+        bands.numpy(),
+        levels.numpy(),
+        vmin=top_db - RANGE_DB,
+        vmax=top_db,
+        cmap="magma",
+        rasterized=True,
+    )
+    axis.set_yscale("log")
+    ticks = [hz for hz in (100, 1000, 10000) if hz < sketch.sample_rate / 2]
+    axis.set_yticks(ticks, [f"{hz // 1000} kHz" if hz >= 1000 else f"{hz} Hz" for hz in ticks])
+    axis.tick_params(axis="y", which="minor", left=False)
+    return image
+
+
 def draw_stems(sketches: Mapping[str, SpectrogramSketch], *, title: str = "") -> Any:
     """One spectrogram under the other, all on one time axis and one colour scale; a matplotlib `Figure`.
 
@@ -95,23 +117,7 @@ def draw_stems(sketches: Mapping[str, SpectrogramSketch], *, title: str = "") ->
     top = max(float(sketch.power_db().max()) for sketch in sketches.values())
     image = None
     for axis, (name, sketch) in zip(rows, sketches.items(), strict=True):
-        length_s = max(sketch.n_samples, 1) / sketch.sample_rate
-        levels = sketch.power_db()
-        times = torch.linspace(0, length_s, levels.shape[1] + 1)
-        bands = torch.logspace(math.log10(LOWEST_HZ), math.log10(sketch.sample_rate / 2), N_ROWS + 1)
-        image = axis.pcolormesh(
-            times.numpy(),
-            bands.numpy(),
-            levels.numpy(),
-            vmin=top - RANGE_DB,
-            vmax=top,
-            cmap="magma",
-            rasterized=True,
-        )
-        axis.set_yscale("log")
-        ticks = [hz for hz in (100, 1000, 10000) if hz < sketch.sample_rate / 2]
-        axis.set_yticks(ticks, [f"{hz // 1000} kHz" if hz >= 1000 else f"{hz} Hz" for hz in ticks])
-        axis.tick_params(axis="y", which="minor", left=False)
+        image = draw_sketch(axis, sketch, top_db=top)
         axis.set_title(name, loc="left", fontsize=10, pad=3)
     rows[-1].set_xlabel("time (s)")
     figure.colorbar(image, ax=list(rows), label="level (dB)", fraction=0.025, pad=0.01)
@@ -127,8 +133,13 @@ def save_picture(sketches: Mapping[str, SpectrogramSketch], path: Path, *, title
 
 def plot_stems(waveforms: Mapping[str, Tensor], sample_rate: int, *, title: str = "") -> Any:
     """The picture of waveforms `(channels, samples)` that are at hand, for notebooks."""
-    sketches = {name: SpectrogramSketch(sample_rate) for name in waveforms}
-    for name, waveform in waveforms.items():
-        for block in waveform.split(sample_rate, dim=-1):
-            sketches[name].push(block)
+    sketches = {name: sketch_of(waveform, sample_rate) for name, waveform in waveforms.items()}
     return draw_stems(sketches, title=title)
+
+
+def sketch_of(waveform: Tensor, sample_rate: int) -> SpectrogramSketch:
+    """The sketch of a waveform `(channels, samples)` that is at hand."""
+    sketch = SpectrogramSketch(sample_rate)
+    for block in waveform.split(sample_rate, dim=-1):
+        sketch.push(block)
+    return sketch
