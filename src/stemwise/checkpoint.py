@@ -29,12 +29,16 @@ UNSTORED = "num_batches_tracked"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
-    """What a user must know about the weights before using them; empty where nobody has said."""
+    """What a user must know about the weights before using them; empty where nobody has said.
+
+    `training_tracks` names the songs that were trained on, so that nobody tests with them unawares.
+    """
 
     name: str = ""
     description: str = ""
     licence: str = ""
     training_data: str = ""
+    training_tracks: tuple[str, ...] = ()
     credits: str = ""
     figures: str = ""
     source: str = ""
@@ -184,9 +188,15 @@ def _parse_header(text: str, path: Path) -> tuple[ModelConfig, ModelCard, nn.Mod
 
 def _parse_card(values: dict[str, Any]) -> ModelCard:
     names = {f.name for f in fields(ModelCard)}
-    if set(values) - names or not all(isinstance(value, str) for value in values.values()):
+    tracks = values.get("training_tracks", [])
+    texts = [*tracks, *(value for name, value in values.items() if name != "training_tracks")]
+    if (
+        set(values) - names
+        or not isinstance(tracks, list)
+        or not all(isinstance(text, str) for text in texts)
+    ):
         raise TypeError(f"the card must be texts under {sorted(names)}, not {values}")
-    return ModelCard(**values)
+    return ModelCard(**{**values, "training_tracks": tuple(tracks)})
 
 
 def _checked_names(network: nn.Module, found: set[str], path: Path) -> list[str]:

@@ -125,10 +125,7 @@ def separate(
         raise ConfigError("no audio file is named: spleeter separate song.mp3 -o output")
     if codec not in CODECS:
         raise ConfigError(f"codec is {codec!r}: it must be one of {', '.join(CODECS)}")
-    if adapter != DEFAULT_ADAPTER:
-        raise ConfigError(
-            f"adapter is {adapter!r}: stemwise decodes by itself and knows only {DEFAULT_ADAPTER}"
-        )
+    _check_adapter(adapter)
 
     separator = Separator(
         load(params_filename, quiet=False, spleeter_layout=True), precision="float32", mwf=mwf
@@ -140,9 +137,77 @@ def separate(
         duration_s=duration,
         read_rate=sample_rate,
     )
-    output = output_path or Path(tempfile.gettempdir()) / "separated_audio"
+    output = output_path or _default_output()
     template = NAMINGS[output_naming] if output_naming else filename_format
     separate_batch(songs, output, separator, batch, template=template, portable=False, say=_say)
+
+
+@app.command("train", no_args_is_help=True)
+def train(
+    data: Annotated[Path, typer.Option("-d", "--data", help="Folder of the paths in train_csv.")],
+    params_filename: Annotated[
+        Path, typer.Option("-p", "--params_filename", help="JSON file that describes the training.")
+    ],
+    adapter: Annotated[
+        str, typer.Option("-a", "--adapter", help="Only the original's default is known.")
+    ] = DEFAULT_ADAPTER,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Of no effect: what there is to say is said.")
+    ] = False,
+) -> None:
+    """Train a model; where its folder holds a run that was stopped, go on with that."""
+    from stemwise.cli.train import train_as_spleeter
+
+    _check_adapter(adapter)
+    typer.echo("INFO:spleeter:Start model training")
+    train_as_spleeter(params_filename, data, None, [], resume=None, quiet=False)
+    typer.echo("INFO:spleeter:Model training done")
+
+
+@app.command("evaluate", no_args_is_help=True)
+def evaluate(
+    mus_dir: Annotated[
+        Path, typer.Option("--mus_dir", help="MUSDB18 or MUSDB18-HQ: its songs are in the folder `test`.")
+    ],
+    output_path: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output_path",
+            help="Folder for the stems and the scores.",
+            show_default="separated_audio in the temporary folder",
+        ),
+    ] = None,
+    params_filename: Annotated[
+        str,
+        typer.Option(
+            "-p", "--params_filename", help="spleeter:2stems, 4stems or 5stems (-16kHz), or a JSON file."
+        ),
+    ] = "spleeter:2stems",
+    adapter: Annotated[
+        str, typer.Option("-a", "--adapter", help="Only the original's default is known.")
+    ] = DEFAULT_ADAPTER,
+    mwf: Annotated[bool, typer.Option("-m", "--mwf", help="Multichannel Wiener filter.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Of no effect: what there is to say is said.")
+    ] = False,
+) -> None:
+    """Separate MUSDB's test songs and print the medians of museval's scores."""
+    from stemwise.cli.evaluate import evaluate_as_spleeter
+
+    _check_adapter(adapter)
+    evaluate_as_spleeter(mus_dir, output_path or _default_output(), params_filename, mwf=mwf)
+
+
+def _default_output() -> Path:
+    return Path(tempfile.gettempdir()) / "separated_audio"
+
+
+def _check_adapter(adapter: str) -> None:
+    if adapter != DEFAULT_ADAPTER:
+        raise ConfigError(
+            f"adapter is {adapter!r}: stemwise decodes by itself and knows only {DEFAULT_ADAPTER}"
+        )
 
 
 def _say(report: "SongReport", echo: Echo) -> None:

@@ -1,50 +1,37 @@
-"""What a training run is: a JSON file, changed by `--set key=value`, saved with the run."""
+"""What a training run is: one frozen description, from a JSON file, saved with the run."""
 
-import json
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from math import ceil
 from typing import Any, Literal
 
+from stemwise.data.augment import AUGMENTATIONS, expand, margin
 from stemwise.errors import ConfigError
 from stemwise.models import ModelConfig, config_from_dict
+from stemwise.models.unet import UNetConfig
+from stemwise.train.requirements import check, is_choice, is_count, is_whole, listed
+from stemwise.train.sections import (
+    DataConfig,
+    HardwareConfig,
+    LossConfig,
+    OptimizerConfig,
+    SavingConfig,
+    ScheduleConfig,
+    StartConfig,
+    ValidationConfig,
+)
 
+BatchNorm = Literal["live", "inert"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataConfig:
-    """Where the stems lie and how they are mixed.
-
-    Attributes:
-        songs: folders of songs, each a folder with a file per stem.
-        singles: per stem, a folder of single files of it.
-        validation: names of songs that are kept out of training and listened to instead. Of the single files,
-            every twentieth is.
-        excerpt_frames: length of an example, in frames of the model's transform.
-        pool_shares: see `stemwise.data.dataset.MixConfig`.
-        drive_shares: likewise.
-        song_weights: likewise.
-        cache: folder for decoded audio.
-    """
-
-    songs: tuple[str, ...]
-    singles: dict[str, str] = field(default_factory=dict)
-    validation: tuple[str, ...] = ()
-    excerpt_frames: int = 128
-    pool_shares: dict[str, float] = field(default_factory=dict)
-    drive_shares: dict[str, float] = field(default_factory=dict)
-    song_weights: dict[str, float] = field(default_factory=dict)
-    cache: str = "runs/cache"
-
-    def __post_init__(self) -> None:
-        if self.excerpt_frames < 1:
-            raise ConfigError(f"excerpt_frames is {self.excerpt_frames}: it must be positive")
-        for stem, share in self.pool_shares.items():
-            if not 0 <= share <= 1:
-                raise ConfigError(f"pool_shares gives {stem!r} {share}: it must be 0 to 1")
-            if stem not in self.singles:
-                raise ConfigError(f"pool_shares gives {stem!r} {share}, but singles has no {stem!r}")
-        for stem, share in self.drive_shares.items():
-            if not 0 <= share <= 1:
-                raise ConfigError(f"drive_shares gives {stem!r} {share}: it must be 0 to 1")
+SECTIONS: dict[str, type[Any]] = {
+    "data": DataConfig,
+    "loss": LossConfig,
+    "optimizer": OptimizerConfig,
+    "schedule": ScheduleConfig,
+    "validation": ValidationConfig,
+    "saving": SavingConfig,
+    "hardware": HardwareConfig,
+    "start": StartConfig,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,41 +39,85 @@ class TrainConfig:
     """A run.
 
     Attributes:
-        model: what is trained; its architecture must be "trunk_unet".
+        model: what is trained.
         data: what it hears.
-        steps: length of the run, and of the cosine decay of the learning rate.
-        batch_size: excerpts per step.
-        learning_rate: its peak, after `warmup_steps`.
-        warmup_steps: steps of linear rise.
-        weight_decay: of AdamW.
-        average: decay of the exponential moving average of the weights, which is what is kept in the end.
-        precision: of the network's forward pass.
+        steps: length of the run.
+        batch_size: excerpts of one pass, on each device.
+        batch_norm: "live" uses each batch's own statistics and learns the running ones; "inert" never
+            touches the running ones, 0 and 1 in a new network, and uses them: Spleeter's way.
         seed: of weights and examples.
+        loss: what is made small.
+        optimizer: how.
+        schedule: of the learning rate.
+        validation: on held-out songs.
+        saving: what is kept on the way.
+        hardware: what it is computed on.
+        start: the model that is trained further, if there is one.
     """
 
     model: ModelConfig
     data: DataConfig
     steps: int
     batch_size: int = 8
-    learning_rate: float = 2e-3
-    warmup_steps: int = 100
-    weight_decay: float = 1e-2
-    average: float = 0.999
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    batch_norm: BatchNorm = "live"
     seed: int = 0
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    saving: SavingConfig = field(default_factory=SavingConfig)
+    hardware: HardwareConfig = field(default_factory=HardwareConfig)
+    start: StartConfig = field(default_factory=StartConfig)
 
     def __post_init__(self) -> None:
-        if self.model.architecture != "trunk_unet":
+        check(self, ("steps", "batch_size"), is_count, "a positive whole number")
+        check(self, ("seed",), is_whole, "a whole number, 0 or more")
+        check(self, ("batch_norm",), is_choice(BatchNorm), listed(BatchNorm))
+        self._check_network()
+        names = expand(self.data.augmentations)
+        spectral = [name for name in names if AUGMENTATIONS[name].domain == "magnitude"]
+        if spectral and self.loss.kind != "magnitude_l1":
             raise ConfigError(
-                f"architecture is {self.model.architecture!r}: only 'trunk_unet' can be trained yet"
+                f"augmentations names {', '.join(spectral)}, of magnitudes: loss.kind must be 'magnitude_l1'"
             )
-        for name in ("steps", "batch_size", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}: it must be positive")
-        if not 0 <= self.average < 1:
-            raise ConfigError(f"average is {self.average}: it must be 0 to 1, 1 excluded")
-        if self.precision not in ("float32", "bfloat16"):
-            raise ConfigError(f"precision is {self.precision!r}: it must be 'float32' or 'bfloat16'")
+        for name, known in (("loss.weights", self.loss.weights), ("data.singles", self.data.singles)):
+            unknown = sorted(set(known) - set(self.model.stems))
+            if unknown:
+                raise ConfigError(f"{name} names {unknown}: the stems are {', '.join(self.model.stems)}")
+
+    def _check_network(self) -> None:
+        """What a network cannot do."""
+        architecture, network = self.model.architecture, self.model.network
+        if self.loss.kind == "bands" and architecture != "trunk_unet":
+            raise ConfigError(
+                f"loss.kind is 'bands', which a {architecture} does not have:"
+                " it must be magnitude_l1, waveform_l1, waveform_mse or multi_resolution"
+            )
+        if self.start.frozen_steps and architecture != "trunk_unet":
+            raise ConfigError(
+                f"start.frozen_steps is {self.start.frozen_steps}: it must be 0, for a {architecture} has a"
+                " network of its own for every stem and no trunk to freeze"
+            )
+        multiple = 2 ** len(network.n_filters) if isinstance(network, UNetConfig) else 1
+        if self.data.excerpt_frames % multiple:
+            raise ConfigError(
+                f"data.excerpt_frames is {self.data.excerpt_frames}:"
+                f" for this network it must be a multiple of {multiple}"
+            )
+
+    @property
+    def excerpt_samples(self) -> int:
+        return self._samples(self.data.excerpt_frames)
+
+    @property
+    def drawn_samples(self) -> int:
+        """What is drawn of a song for an excerpt: more if it may be stretched, and its middle kept."""
+        longer = margin(self.data.augmentations, "magnitude")
+        return self._samples(ceil(self.data.excerpt_frames * longer))
+
+    def _samples(self, n_frames: int) -> int:
+        transform = self.model.stft
+        return transform.n_fft + (n_frames - 1) * transform.hop_length
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -99,36 +130,11 @@ class TrainConfig:
             ConfigError: for an unknown or missing key, or a value that cannot be.
         """
         values = dict(values)
+        for name in ("model", *SECTIONS):
+            if not isinstance(values.get(name, {}), dict):
+                raise ConfigError(f"{name} is {values[name]!r}: it must be an object")
         values["model"] = ModelConfig.from_dict(values.get("model", {}))
-        values["data"] = config_from_dict(DataConfig, values.get("data", {}))
+        for name, kind in SECTIONS.items():
+            values[name] = config_from_dict(kind, values.get(name, {}))
         config: TrainConfig = config_from_dict(cls, values)
         return config
-
-
-def read_config(path: Path, changes: list[str]) -> TrainConfig:
-    """The run that a JSON file describes, after changes like `steps=100` or `data.excerpt_frames=64`.
-
-    Raises:
-        ConfigError: if the file is no JSON object, or a key or value cannot be.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} is no training configuration: {error}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path} is no training configuration: it must be a JSON object")
-    for change in changes:
-        key, equals, text = change.partition("=")
-        if not equals:
-            raise ConfigError(f"--set has {change!r}: it must be key=value")
-        place = values
-        *parents, name = key.split(".")
-        for parent in parents:
-            place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
-                raise ConfigError(f"--set has {change!r}, but {parent} is {place}: it has no keys below it")
-        try:
-            place[name] = json.loads(text)
-        except json.JSONDecodeError:
-            place[name] = text  # a bare word is a string
-    return TrainConfig.from_dict(values)

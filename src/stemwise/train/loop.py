@@ -1,184 +1,213 @@
-"""The training loop: excerpts, spectra, masks, loss, step.
+"""The training loop: examples, a step; now and then a line of metrics, a validation, a state on disk.
 
-One thread prepares the next example while the network learns from this one. All randomness comes from
-(seed, step), so a run that is stopped and resumed is the same run.
+A run may be stopped at any moment, and goes on from the state saved last as if it had never been stopped: all
+randomness comes from (seed, step, unit), and everything else that changes is in the state.
 """
 
-import json
 import signal
+import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from math import cos, isfinite, pi
 from pathlib import Path
-from typing import Any, TextIO
-
-import numpy as np
-import torch
-from torch import Tensor
+from statistics import fmean
+from typing import Any
 
 from stemwise.checkpoint import Model, save_model
-from stemwise.data.dataset import Excerpts
-from stemwise.errors import ConfigError, NonFiniteError
-from stemwise.losses import phase_sensitive_target, separation_loss
-from stemwise.models.trunk import TrunkUNet
-from stemwise.stft import stft
+from stemwise.device import has_bfloat16
+from stemwise.errors import ConfigError
+from stemwise.train.board import Board
 from stemwise.train.config import TrainConfig
-from stemwise.train.sources import load_excerpts
-from stemwise.train.state import TrainState
+from stemwise.train.distributed import Processes, processes
+from stemwise.train.export import trained_model
+from stemwise.train.folder import RunFolder, environment
+from stemwise.train.loader import examples
+from stemwise.train.objective import build_objective
+from stemwise.train.sources import Sources, load_sources
+from stemwise.train.state import Standing, TrainState
+from stemwise.train.step import learning_rate, step
+from stemwise.train.validation import passages, scores
 
-STATE, MODEL, LOG, CONFIG = "state.safetensors", "model.safetensors", "log.jsonl", "config.json"
-LOG_STEPS = 50
-VALIDATION_STEPS = 250
-N_VALIDATION_BATCHES = 6
-VALIDATION_SEED = 10**9  # where the step stands for training: no run is as long
-SAVE_S = 300.0
-MAX_GRADIENT = 1.0  # norm
+LOG_STEPS = 10
 
-Example = tuple[Tensor, Tensor, Tensor]  # mixture, targets, known: see `prepare`
-Report = Callable[[dict[str, Any]], None]
+Report = Callable[[Mapping[str, Any]], None]
 
 
 def train(
-    config: TrainConfig, folder: Path, *, resume: bool = False, report: Report = lambda _: None
+    config: TrainConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    recipe: Path | None = None,
+    report: Report = lambda _: None,
 ) -> Path:
-    """Run the configuration to its last step.
+    """Run the configuration to its last step, or until validation says that it is enough.
 
     Args:
         config: the run. A resumed one may have other `steps`; what else is changed makes it another run.
-        folder: receives the configuration, the log (JSON lines), the state every five minutes, the model.
+        folder: see `stemwise.train.folder`.
         resume: go on from the state in the folder.
-        report: called with every line of the log.
+        recipe: the file that the configuration comes from; the state of its repository is noted.
+        report: called with every line of the metrics.
 
     Returns:
-        The model's path: the averaged weights after the last step.
+        The path of the model to use.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C, when the step at hand is finished and saved.
-        ConfigError: if the folder holds another run, which would be lost.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, when the step at hand is finished and saved.
+        ConfigError: if the folder holds another run, which would be lost, or the data are not there.
         NonFiniteError: if the loss is NaN or infinite; the state saved last stays.
+        WorkerLost: if another process of the run is gone; likewise.
     """
-    if not resume and (folder / STATE).exists():
-        raise ConfigError(f"{folder} holds the state of a run: resume it, or choose another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    state = TrainState.load(folder / STATE, config) if resume else TrainState.fresh(config)
-    (folder / CONFIG).write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
-    training, validation = load_excerpts(config)
-    losses: list[float] = []
-    saved = time.monotonic()
-    with (
-        (folder / LOG).open("a" if resume else "w", encoding="utf-8") as log,
-        _late_interrupt() as interrupts,
-    ):
-        for example in examples(training, config, state):
-            losses.append(step(state, example, config))
-            if state.step % LOG_STEPS == 0:
-                _log(log, report, step=state.step, loss=round(float(np.mean(losses)), 5))
-                losses.clear()
-            if state.step % VALIDATION_STEPS == 0 and validation is not None:
-                _log(log, report, step=state.step, **validate(state, validation, config))
-            if interrupts or time.monotonic() - saved > SAVE_S:
-                state.save(folder / STATE)
-                saved = time.monotonic()
-            if interrupts:
-                raise KeyboardInterrupt
-    state.save(folder / STATE)
-    save_model(Model(config.model, state.average), folder / MODEL)
-    return folder / MODEL
+    with processes(config.hardware.device) as process:
+        run = _Run(config, RunFolder(folder), process, report, resume=resume)
+        run.begin(recipe)
+        objective = build_objective(run.state.network, config, precision=run.precision)
+        if config.hardware.compile:
+            objective.compile()
+        data, joined = run.sources.excerpts, process.joined(objective)
+        with _late_signals() as signals:
+            for parts in examples(data, config, objective, process, first_step=run.state.step):
+                if run.is_enough:
+                    break
+                loss = step(run.state, joined, parts, config, process)
+                run.after_step(loss, len(parts))
+                if process.any(bool(signals)) and run.state.step < config.steps:
+                    run.save()
+                    raise KeyboardInterrupt
+            run.save()
+        run.end()
+    return run.folder.model
 
 
-def step(state: TrainState, example: Example, config: TrainConfig) -> float:
-    """One step of the optimizer; returns the loss."""
-    mixture, targets, known = example
-    for group in state.optimizer.param_groups:
-        group["lr"] = config.learning_rate * schedule(state.step, config)
-    loss = separation_loss(_estimate(state.network, mixture, config), targets, mixture, known)
-    if not isfinite(loss.item()):
-        raise NonFiniteError(
-            f"the loss of step {state.step} is {loss.item()}: the learning rate may be too high"
+class _Run:
+    """A run on its way: its state, and what happens beside the steps."""
+
+    def __init__(
+        self, config: TrainConfig, folder: RunFolder, process: Processes, report: Report, *, resume: bool
+    ) -> None:
+        if not resume and folder.state.exists():
+            raise ConfigError(f"{folder.path} holds the state of a run: resume it, or choose another folder")
+        self.config, self.folder, self.process, self.report = config, folder, process, report
+        self.precision: str = config.hardware.precision
+        if self.precision == "auto":
+            self.precision = "bfloat16" if has_bfloat16(process.device) else "float32"
+        if resume:
+            self.state = TrainState.load(folder.state, config, process.device, precision=self.precision)
+        else:
+            self.state = TrainState.fresh(config, process.device, precision=self.precision)
+        self.sources: Sources = load_sources(config)
+        self.passages = passages(
+            self.sources.held_out,
+            config.model.stems,
+            n_samples=config.excerpt_samples,
+            count=config.validation.excerpts,
         )
-    state.optimizer.zero_grad()
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(state.network.parameters(), MAX_GRADIENT)
-    state.optimizer.step()
-    state.step += 1
-    state.update_average(config.average)
-    return loss.item()
+        if not self.passages and (config.validation.patience or config.schedule.kind == "plateau"):
+            raise ConfigError(
+                "validation.patience and schedule.kind 'plateau' need songs to listen to:"
+                " name some in data.validation"
+            )
+        self.saved, self.logged = time.monotonic(), time.monotonic()
+        self.n_excerpts = 0
 
+    def begin(self, recipe: Path | None) -> None:
+        if self.process.is_first:
+            facts = environment(recipe, self.process.count, self.process.device, self.precision)
+            self.folder.begin(self.config, facts, step=self.state.step)
+        self.board = Board(self.folder.tensorboard, self.state.step, is_on=self.process.is_first)
 
-def schedule(step: int, config: TrainConfig) -> float:
-    """Fraction of the peak learning rate: a linear rise, then half a cosine down to 1 %."""
-    rise = min(1.0, (step + 1) / config.warmup_steps)
-    return rise * (0.01 + 0.99 * 0.5 * (1 + cos(pi * step / config.steps)))
+    @property
+    def is_enough(self) -> bool:
+        """Whether validation has brought nothing better for long."""
+        return 0 < self.config.validation.patience <= self.state.standing.stale
 
+    def after_step(self, loss: float, n_passes: int) -> None:
+        """A line of metrics, a validation, something on disk: whatever is due."""
+        config, done = self.config, self.state.step
+        self.state.losses.append(loss)
+        self.n_excerpts += config.batch_size * n_passes * self.process.count
+        if done % LOG_STEPS == 0 or done == config.steps:
+            self._log_training()
+        if self.passages and (done % config.validation.every_steps == 0 or done == config.steps):
+            self._validate()
+        every = config.saving.keep_every_steps
+        if self.process.is_first and every and done % every == 0:
+            self.folder.keep(self._model(), done)
+        if time.monotonic() - self.saved > config.saving.every_s:
+            self.save()
 
-def examples(data: Excerpts, config: TrainConfig, state: TrainState) -> Iterator[Example]:
-    """The examples of all steps still to make, each prepared while the one before is in use."""
-    # one processor thread there: the network's own threads need the cores more
-    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as thread:
-        steps = range(state.step, config.steps)
-        following = thread.submit(prepare, data, config, state.network, state.step)
-        for n in steps:
-            example = following.result()
-            if n + 1 in steps:
-                following = thread.submit(prepare, data, config, state.network, n + 1)
-            yield example
+    def save(self) -> None:
+        """The state and the newest model."""
+        if self.process.is_first:
+            self.state.save(self.folder.state)
+            save_model(self._model(), self.folder.last)
+            if self.state.standing == Standing():  # nothing has been validated
+                save_model(self._model(), self.folder.model)
+            self.board.flush()
+        self.saved = time.monotonic()
 
+    def end(self) -> None:
+        if self.process.is_first:
+            self.board.close()
+            self.folder.draw_curves()
 
-@torch.no_grad()
-def prepare(data: Excerpts, config: TrainConfig, network: TrunkUNet, n: int) -> Example:
-    """Step n's mixture `(B, C, bands, frames)`, targets `(B, S, C, bands, frames)` and known `(B, S)`."""
-    batch = data.batch(config.batch_size, np.random.default_rng([config.seed, n]))
-    pairs = []
-    for sources in batch.sources:  # one by one: the spectra of a batch would not fit the processor's cache
-        spectra = stft(sources, config.model.stft)[..., : config.model.n_bins, :]
-        pairs.append(phase_sensitive_target(spectra, network.pool))
-    mixtures, targets = zip(*pairs, strict=True)
-    return torch.stack(mixtures), torch.stack(targets), batch.known
+    def _model(self) -> Model:
+        return trained_model(self.config, self.state, self.sources, name=self.folder.path.resolve().name)
 
+    def _log_training(self) -> None:
+        now = time.monotonic()
+        per_s = self.n_excerpts / max(now - self.logged, 1e-9)
+        self._log(
+            loss=fmean(self.state.losses),
+            learning_rate=learning_rate(self.config, self.state.step - 1, self.state.standing.halvings),
+            excerpts_per_s=per_s,
+            audio_s_per_s=per_s * self.config.excerpt_samples / self.config.model.sample_rate,
+        )
+        self.logged, self.n_excerpts = now, 0
+        self.state.losses.clear()
 
-@torch.no_grad()
-def validate(state: TrainState, data: Excerpts, config: TrainConfig) -> dict[str, float]:
-    """Median over excerpts of held-out songs of each stem's SDR, dB, with the averaged weights.
+    def _validate(self) -> None:
+        """Score the averaged weights; keep them if they are the best so far."""
+        config, process, started = self.config, self.process, time.monotonic()
+        found: dict[str, float] = {}
+        if process.is_first:
+            found = scores(self.state.average, self.passages, config, process.device)
+            self.board.show(self.state, self.passages, config, process.device)
+        sdr = process.from_first(found.get("sdr", float("-inf")))
+        patience = config.schedule.plateau_patience if config.schedule.kind == "plateau" else None
+        before, self.state.standing = self.state.standing, self.state.standing.after(sdr, patience)
+        if process.is_first:
+            self._log(**found)
+            if self.state.standing.best > before.best:
+                save_model(self._model(), self.folder.model)
+        self.logged += time.monotonic() - started  # the speed is that of training
 
-    The same excerpts each time, in bands and on the mixture's phase: it reads higher than the SDR of
-    waveforms, and is for comparing steps with each other.
-    """
-    ratios: dict[str, list[float]] = {stem: [] for stem in config.model.stems}
-    for n in range(N_VALIDATION_BATCHES):
-        mixture, targets, known = prepare(data, config, state.network, VALIDATION_SEED + n)
-        error = _estimate(state.average, mixture, config) - targets
-        signal, noise = (x.square().sum(dim=(2, 3, 4)) for x in (targets, error))
-        heard = known.bool() & (signal > 1e-3 * mixture.square().sum(dim=(1, 2, 3))[:, None])
-        for s, stem in enumerate(config.model.stems):
-            ratios[stem] += (10 * torch.log10(signal[:, s] / noise[:, s]))[heard[:, s]].tolist()
-    return {f"{stem}_db": round(float(np.median(values)), 2) for stem, values in ratios.items() if values}
-
-
-def _estimate(network: TrunkUNet, mixture: Tensor, config: TrainConfig) -> Tensor:
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
-        return network.masks(mixture) * mixture[:, None]
+    def _log(self, **values: float) -> None:
+        if self.process.is_first:
+            line = {"step": self.state.step, **{k: float(f"{v:.6g}") for k, v in values.items()}}
+            self.folder.log(line)
+            self.board.scalars(line)
+            self.report(line)
 
 
 @contextmanager
-def _late_interrupt() -> Iterator[list[int]]:
-    """Ctrl-C is only noted, so that it cannot cut a step in two; a second one acts at once."""
-    before = signal.getsignal(signal.SIGINT)
+def _late_signals() -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM are only noted, so that they cannot cut a step in two; a second one acts at once."""
     noted: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # Python lets no other thread have handlers
+        yield noted
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def note(number: int, _: object) -> None:
         noted.append(number)
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before[signal.Signals(number)])
 
-    signal.signal(signal.SIGINT, note)
+    for number in before:
+        signal.signal(number, note)
     try:
         yield noted
     finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _log(file: TextIO, report: Report, **values: Any) -> None:
-    file.write(json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **values}) + "\n")
-    file.flush()
-    report(values)
+        for number, handler in before.items():
+            signal.signal(number, handler)

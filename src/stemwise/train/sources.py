@@ -1,66 +1,98 @@
 """From a run's configuration to its excerpts: which songs and files are trained on, which are held out."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from stemwise.data.dataset import Excerpts, MixConfig
-from stemwise.data.tracks import Samples, decode_all, find_tracks
+from stemwise.data.cache import Cache, Samples
+from stemwise.data.dataset import Excerpts
+from stemwise.data.singles import find_singles
+from stemwise.data.songs import ACCOMPANIMENT
+from stemwise.data.spleeter_csv import read_csv
+from stemwise.data.track import MIXTURE, Track
+from stemwise.data.tracks import find_tracks
 from stemwise.errors import ConfigError
 from stemwise.train.config import TrainConfig
+from stemwise.train.sections import DataConfig
+from stemwise.types import STEMS
 
-HELD_OUT_EVERY = 20  # of the single files: they have no song whose name could be given
+Songs = dict[str, dict[str, Samples]]
 
 
-def load_excerpts(config: TrainConfig) -> tuple[Excerpts, Excerpts | None]:
-    """Excerpts to train on, and excerpts of the held-out songs; None if there are none.
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a run learns from.
+
+    Attributes:
+        excerpts: of the songs and single files that are trained on.
+        songs: the names of those songs.
+        held_out: songs that are listened to and not trained on, `name -> stem -> samples`.
+    """
+
+    excerpts: Excerpts
+    songs: tuple[str, ...]
+    held_out: Songs
+
+
+def load_sources(config: TrainConfig) -> Sources:
+    """Find and decode everything.
 
     Raises:
-        ConfigError: if a song to be held out is not there, or two songs have one name.
+        ConfigError: if a folder or a song to be held out is not there, two songs have one name, or there is
+            nothing to draw a stem from.
         DecodeError: for a file that holds no sound that can be read.
     """
     data, model = config.data, config.model
-    mix = MixConfig(
-        excerpt_samples=model.stft.n_fft + (data.excerpt_frames - 1) * model.stft.hop_length,
-        pool_shares=data.pool_shares,
-        drive_shares=data.drive_shares,
-        song_weights=data.song_weights,
-    )
-    songs, singles = _songs(config), _singles(config)
-    for stem in model.stems:
-        share = data.pool_shares.get(stem, 0.0)
-        in_songs, in_singles = any(stem in song for song in songs.values()), bool(singles.get(stem))
-        if (share < 1 and not in_songs) or (share > 0 and not in_singles):
-            raise ConfigError(f"there is nothing to draw {stem!r} from; its share of single files is {share}")
-    missing = set(data.validation) - set(songs)
-    if missing:
-        raise ConfigError(f"validation names {sorted(missing)}: the songs are {sorted(songs)}")
-    held = {name: songs.pop(name) for name in data.validation}
-    held_singles = {stem: files[::HELD_OUT_EVERY] for stem, files in singles.items()} if held else {}
-    if held:
-        singles = {
-            stem: [f for i, f in enumerate(files) if i % HELD_OUT_EVERY] for stem, files in singles.items()
-        }
-    training = Excerpts(songs, singles, stems=model.stems, config=mix)
-    return training, Excerpts(held, held_singles, stems=model.stems, config=mix) if held else None
+    training, held_out = split(data, model.stems)
+    cache = Cache(Path(data.cache), sample_rate=model.sample_rate)
+    singles = {stem: cache.load(find_singles(Path(folder))) for stem, folder in data.singles.items()}
+    songs = _decoded(training, cache)
+    mix = data.mix_config(config.drawn_samples, model.sample_rate)
+    excerpts = Excerpts(songs, singles, stems=model.stems, config=mix)
+    return Sources(excerpts=excerpts, songs=tuple(songs), held_out=_decoded(held_out, cache))
 
 
-def _songs(config: TrainConfig) -> dict[str, dict[str, Samples]]:
-    tracks = [
-        track for folder in config.data.songs for track in find_tracks(Path(folder), config.model.stems)
-    ]
-    songs: dict[str, dict[str, Samples]] = {}
+def split(data: DataConfig, stems: tuple[str, ...]) -> tuple[list[Track], list[Track]]:
+    """The songs to train on, and those to hold out. Songs of a subset "test" are neither.
+
+    Raises:
+        ConfigError: if a song to be held out is not there, or two songs have one name.
+    """
+    tracks = [track for source in data.songs for track in _tracks(source, data, stems)]
+    held_out = [track for source in data.validation_songs for track in _tracks(source, data, stems)]
+    training = []
     for track in tracks:
-        if track.name in songs:
-            raise ConfigError(f"two songs are named {track.name!r}: names must differ in {config.data.songs}")
-        songs[track.name] = dict(zip(track.files, _decoded(list(track.files.values()), config), strict=True))
-    return songs
+        if track.name in data.validation or track.subset == "valid":
+            held_out.append(track)
+        elif track.subset != "test":
+            training.append(track)
+    missing = set(data.validation) - {track.name for track in held_out}
+    if missing:
+        names = sorted(track.name for track in tracks)
+        raise ConfigError(f"validation names {sorted(missing)}: the songs are {names}")
+    seen: set[str] = set()
+    for track in (*training, *held_out):
+        if track.name in seen:
+            raise ConfigError(f"two songs are named {track.name!r}: names must differ in all of songs")
+        seen.add(track.name)
+    return training, held_out
 
 
-def _singles(config: TrainConfig) -> dict[str, list[Samples]]:
-    return {
-        stem: _decoded(sorted(path for path in Path(folder).iterdir() if path.is_file()), config)
-        for stem, folder in config.data.singles.items()
+def _tracks(source: str, data: DataConfig, stems: tuple[str, ...]) -> list[Track]:
+    if source.lower().endswith(".csv"):
+        root = Path(data.root) if data.root else Path(source).parent
+        return read_csv(Path(source), stems, root=root, names=data.names)
+    if ACCOMPANIMENT in stems:  # where it has no file, it is the sum of what stands behind the voice
+        stems = tuple(dict.fromkeys((*stems, *STEMS)))
+    return find_tracks(Path(source), stems, names=data.names)
+
+
+def _decoded(tracks: list[Track], cache: Cache) -> Songs:
+    files = {
+        (track.name, name): file
+        for track in tracks
+        for name, file in (*track.files.items(), *([(MIXTURE, track.mixture)] if track.mixture else []))
     }
-
-
-def _decoded(paths: list[Path], config: TrainConfig) -> list[Samples]:
-    return decode_all(paths, sample_rate=config.model.sample_rate, cache=Path(config.data.cache))
+    songs: Songs = {}
+    for (song, name), samples in zip(files, cache.load(list(files.values())), strict=True):
+        songs.setdefault(song, {})[name] = samples
+    return songs
