@@ -1,55 +1,221 @@
-"""`stemwise evaluate`: a model against songs whose stems are known."""
+"""`stemwise evaluate`: a model, or stems in files, against songs whose stems are known."""
 
 import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stemwise.cli.data import Names, parse_names
+from stemwise.cli.separate import load
+
 if TYPE_CHECKING:
-    from stemwise.evaluate import EvaluationTable
+    from rich.table import Table
+
+    from stemwise.data.tracks import Track
+    from stemwise.evaluate import Record, Score
+
+_MEASURE, _OUTPUT, _ENGINE = "What is measured", "Output", "Engine"
+REPORT = "report.md"
 
 
 def evaluate(
-    folder: Annotated[Path, typer.Argument(help="A folder per song, one file per stem.", show_default=False)],
-    model: Annotated[str, typer.Option("-p", "--model", help="Model: a name or a file.")] = "stemwise:4stems",
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[
-        str, typer.Option("--precision", help="auto, float32, bfloat16 or float16.")
+    songs: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SONGS",
+            help="A folder per song with one file per stem, MUSDB18, MUSDB18-HQ, or Spleeter's CSV.",
+            show_default=False,
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option("-p", "--model", help="Model: a name (see `stemwise models`) or a file.")
+    ] = "stemwise:4stems",
+    estimates: Annotated[
+        Path | None,
+        typer.Option(help="Score the stems in this folder, ESTIMATES/song/stem.wav, instead of a model's."),
+    ] = None,
+    subset: Annotated[
+        str | None,
+        typer.Option(help="Only these songs: train, valid or test.", rich_help_panel=_MEASURE),
+    ] = None,
+    metrics: Annotated[
+        str,
+        typer.Option(
+            help="Of usdr, csdr, isr, sir, sar, si_sdr, si_sir, si_sar, bleedless and fullness;"
+            " `museval` is csdr, isr, sir and sar; `all`.",
+            rich_help_panel=_MEASURE,
+        ),
+    ] = "usdr,csdr,si_sdr",
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PREFIX", help="Report songs whose names begin so apart.", rich_help_panel=_MEASURE
+        ),
+    ] = None,
+    name: Names = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Folder for scores.json, report.md and, with all of museval's metrics, its JSON per song.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw a box plot: a .png, .svg or .pdf file.", rich_help_panel=_OUTPUT),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print every score for machines.", rich_help_panel=_OUTPUT)
+    ] = False,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=_ENGINE)
     ] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="A machine-readable table.")] = False,
+    precision: Annotated[
+        str, typer.Option(help="auto, float32, bfloat16 or float16.", rich_help_panel=_ENGINE)
+    ] = "auto",
+    mwf: Annotated[
+        bool, typer.Option("--mwf", help="Multichannel Wiener filter.", rich_help_panel=_ENGINE)
+    ] = False,
 ) -> None:
-    """Score a model on songs whose stems are known: SDR in dB per song and stem, and medians."""
+    """Measure how well a model separates songs whose stems are known."""
     from stemwise.data.tracks import find_tracks
-    from stemwise.evaluate import evaluate as run
+    from stemwise.evaluate import Record, evaluate_files, parse_metrics, trained_on, write_record
+    from stemwise.evaluate import evaluate as evaluate_model
+    from stemwise.evaluate.record import MUSEVAL_SONGS, to_json
+    from stemwise.plots.scores import check_suffix
     from stemwise.separate import Separator
     from stemwise.types import STEMS
 
-    separator = Separator(model, device=device, precision=precision)
-    tracks = find_tracks(folder, STEMS)
-    with typer.progressbar(length=len(tracks), label="songs", hidden=as_json) as bar:
-        table = run(separator, tracks, report=lambda _: bar.update(1))
+    chosen = parse_metrics(metrics)
+    if plot is not None:
+        check_suffix(plot)
+    tracks = find_tracks(songs, STEMS, subset=subset, names=parse_names(name or []))
+    notes: tuple[str, ...] = ()
+    if estimates is None:
+        loaded = load(model, quiet=as_json)
+        separator = Separator(loaded, device=device, precision=precision, mwf=mwf)
+        notes = trained_on(loaded.card, tracks)
+    for note in notes:
+        typer.echo(f"warning: {note}", err=True)
+    with _watching(len(tracks), museval=output and output / MUSEVAL_SONGS, quiet=as_json) as hooks:
+        if estimates is None:
+            table = evaluate_model(separator, tracks, metrics=chosen, **hooks)
+        else:
+            table = evaluate_files(estimates, tracks, metrics=chosen, **hooks)
+    record = Record(model=str(estimates or model), dataset=songs.resolve().name, table=table, notes=notes)
     if as_json:
-        from dataclasses import asdict
-
-        typer.echo(json.dumps([asdict(score) for score in table.scores], indent=2))
+        typer.echo(json.dumps(to_json(record), indent=2))
     else:
-        _print(table)
+        _print(record, group or [])
+    if plot is not None:
+        _draw(record, plot)
+    if output is not None:
+        write_record(record, output)
+        _write_report(record, group or [], plot, output)
 
 
-def _print(table: "EvaluationTable") -> None:
-    from rich.console import Console
+def evaluate_as_spleeter(mus_dir: Path, output: Path, params_filename: str, *, mwf: bool) -> None:
+    """What `spleeter evaluate` does: stems in output/audio/test, scores in output/metrics/test, medians."""
+    from stemwise.data.tracks import find_tracks
+    from stemwise.evaluate import evaluate_files, write_estimates
+    from stemwise.evaluate.scores import MUSEVAL, median_of_finite
+    from stemwise.separate import Separator
+    from stemwise.types import STEMS
+
+    tracks = find_tracks(mus_dir, STEMS, subset="test")
+    model = load(params_filename, quiet=False, spleeter_layout=True)
+    separator = Separator(model, precision="float32", mwf=mwf)
+    folder = output / "audio" / "test"
+    for track in tracks:
+        for path in write_estimates(separator, track, folder):
+            typer.echo(f"INFO:spleeter:File {path} written succesfully")  # QUIRK(spleeter): the spelling
+    typer.echo("INFO:spleeter:Starting musdb evaluation (this could be long) ...")
+    with _watching(len(tracks), museval=output / "metrics" / "test", quiet=False) as hooks:
+        table = evaluate_files(folder, tracks, stems=separator.stems, metrics=tuple(MUSEVAL), **hooks)
+    typer.echo("INFO:spleeter:musdb evaluation done")
+    for stem in table.stems:
+        typer.echo(f"INFO:spleeter:{stem}:")
+        for metric in ("csdr", "sar", "sir", "isr"):
+            middle = median_of_finite(table.values(stem, metric).values())
+            typer.echo(f"INFO:spleeter:{MUSEVAL[metric]}: {middle:.3f}")
+
+
+@contextmanager
+def _watching(n_songs: int, *, museval: Path | None, quiet: bool) -> Iterator[dict[str, Any]]:
+    """What `evaluate` and `evaluate_files` call: bars move, and each song's windows are written."""
+    from stemwise.cli.progress import bars
+    from stemwise.evaluate import write_museval
+
+    with bars(n_songs, quiet=quiet) as shown:
+
+        def report(_: "Track", scores: "list[Score]") -> None:
+            shown.done()
+            if museval is not None:
+                write_museval(scores, museval)
+
+        yield {"begin": shown.begin, "report": report, "progress": shown.update}
+
+
+def shown(rows: list[list[str]]) -> "Table":
+    """A table for the terminal; the first row is the header, all columns but the first are figures."""
     from rich.table import Table
 
-    by_place = {(score.track, score.stem): score for score in table.scores}
-    shown = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    shown.add_column("SDR, dB")
-    for stem in table.stems:
-        shown.add_column(stem, justify="right")
-    for track in table.tracks:
-        scores = [by_place.get((track, stem)) for stem in table.stems]
-        shown.add_row(track, *("" if score is None else f"{score.sdr:.2f}" for score in scores))
-    shown.add_section()
-    for title, metric in (("median", "sdr"), ("mixture as estimate", "mixture_sdr")):
-        shown.add_row(title, *(f"{table.median(stem, metric):.2f}" for stem in table.stems), style="bold")
-    Console().print(shown)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    for index, cell in enumerate(rows[0]):
+        table.add_column(cell, justify="right" if index else "left", no_wrap=True)
+    for row in rows[1:]:
+        table.add_row(*row)
+    return table
+
+
+def _print(record: "Record", prefixes: Sequence[str]) -> None:
+    from rich.console import Console
+
+    from stemwise.evaluate.report import LEGEND, groups, song_rows, summary_rows
+
+    console = Console(highlight=False, markup=False)
+    metrics = record.table.metrics
+    console.print(shown(song_rows(record.table, metrics[0])))
+    for name, part in groups(record.table, prefixes).items():
+        console.print(f"\n{name}: {len(part.tracks)}", style="bold underline")
+        for metric in metrics:
+            console.print()
+            console.print(shown(summary_rows(part, metric)))
+    console.print(f"\n{LEGEND}", style="dim")
+
+
+def _draw(record: "Record", path: Path) -> None:
+    from stemwise.evaluate.report import title
+    from stemwise.evaluate.scores import MIXTURE, MODEL, ORACLE
+    from stemwise.plots.scores import save_scores
+
+    table = record.table
+    panels = {
+        method: {
+            title(metric): {
+                stem: list(table.values(stem, metric, method).values())
+                for stem in table.stems
+                if table.values(stem, metric)
+            }
+            for metric in table.metrics
+        }
+        for method in (MODEL, MIXTURE, ORACLE)
+    }
+    boxes = panels.pop(MODEL)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_scores(boxes, path, marks=panels, title=f"{record.model} on {record.dataset}")
+    typer.echo(f"The box plot is {path}.", err=True)
+
+
+def _write_report(record: "Record", prefixes: Sequence[str], plot: Path | None, folder: Path) -> None:
+    from stemwise.evaluate.report import markdown
+
+    picture = Path(os.path.relpath(plot, folder)) if plot is not None else None
+    (folder / REPORT).write_text(markdown(record, prefixes=prefixes, picture=picture), encoding="utf-8")
+    typer.echo(f"The report is {folder / REPORT}.", err=True)
