@@ -1,0 +1,171 @@
+"""`stemwise evaluate`, `stemwise compare` and `spleeter evaluate`, in process."""
+
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from random_models import stemwise_like
+from scored_songs import RATE, STEMS, write_song
+from stemwise.checkpoint import save_model
+from stemwise.cli import app
+from stemwise.cli.spleeter import app as spleeter
+from stemwise.metrics import bsseval
+
+
+@pytest.fixture(autouse=True)
+def few_taps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures do not matter here, only that there are some."""
+    monkeypatch.setattr(bsseval, "FILTER_LENGTH", 16)
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    for name in ("mdb_one", "mdb_two", "evr_three"):
+        write_song(tmp_path / "songs" / name, n_samples=RATE // 4, **dict.fromkeys(STEMS, 0.2))
+    return tmp_path / "songs"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    network = stemwise_like()
+    network.card = replace(network.card, training_tracks=("EVR_three", "another"))
+    save_model(network, tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+def run(*arguments: object) -> Any:
+    found = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert found.exit_code == 0, found.output
+    return found
+
+
+def run_spleeter(*arguments: object) -> str:
+    found = CliRunner().invoke(spleeter, ["evaluate", *(str(argument) for argument in arguments)])
+    assert found.exit_code == 0, found.output
+    return found.stdout
+
+
+def test_the_table_shows_songs_groups_and_scale(songs: Path, model: Path) -> None:
+    found = run("evaluate", "-p", model, songs, "--group", "mdb_")
+    for word in (*STEMS, "mdb_one", "mdb_…: 2", "other songs: 1", "uSDR", "cSDR", "SI-SDR", "oracle", "gap"):
+        assert word in found.stdout
+    assert "nan" not in found.stdout
+    assert "warning: the model was trained on 1 of these 3 songs (evr_three)" in found.stderr
+
+
+def test_files_may_have_other_names(tmp_path: Path, model: Path) -> None:
+    write_song(tmp_path / "songs" / "one", n_samples=RATE // 4, **{"lead vox": 0.2, "drums": 0.1})
+    found = run("evaluate", "-p", model, tmp_path / "songs", "--name", "lead vox=vocals", "--json")
+    assert {score["stem"] for score in json.loads(found.stdout)["scores"]} == {"vocals", "drums"}
+
+
+def test_json_is_for_machines_alone(songs: Path, model: Path) -> None:
+    found = run("evaluate", "-p", model, songs, "--json", "--metrics", "usdr")
+    values = json.loads(found.stdout)
+    assert values["dataset"] == "songs"
+    assert "evr_three" in values["notes"][0]
+    scored = [(score["track"], score["stem"]) for score in values["scores"] if score["method"] == "model"]
+    assert scored == [(track, stem) for track in ("evr_three", "mdb_one", "mdb_two") for stem in STEMS]
+    assert {score["method"] for score in values["scores"]} == {"model", "mixture", "oracle"}
+
+
+def test_a_run_leaves_scores_report_museval_s_json_and_a_plot(
+    songs: Path, model: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "run"
+    run(
+        "evaluate",
+        "-p",
+        model,
+        songs,
+        "--metrics",
+        "museval",
+        "-o",
+        output,
+        "--plot",
+        output / "plot" / "b.svg",
+    )
+    files = sorted(str(path.relative_to(output)) for path in output.rglob("*") if path.is_file())
+    per_song = [f"museval/test/{name}.json" for name in ("evr_three", "mdb_one", "mdb_two")]
+    assert files == [*per_song, "plot/b.svg", "report.md", "scores.json"]
+    assert "](plot/b.svg)" in (output / "report.md").read_text()
+    (frame,) = json.loads((output / per_song[0]).read_text())["targets"][0]["frames"]
+    assert set(frame["metrics"]) == {"SDR", "ISR", "SIR", "SAR"}
+
+
+def test_runs_are_compared_with_the_first(songs: Path, model: Path, tmp_path: Path) -> None:
+    for name, level in (("good", 0.2), ("bad", 0.1)):
+        for song in songs.iterdir():
+            levels = {stem: level for stem in STEMS}
+            write_song(tmp_path / name / song.name, n_samples=RATE // 4, **levels)
+        run(
+            "evaluate",
+            songs,
+            "--estimates",
+            tmp_path / name,
+            "-o",
+            tmp_path / f"{name}_run",
+            "--metrics",
+            "csdr",
+        )
+    run("evaluate", "-p", model, songs, "-o", tmp_path / "model_run", "--metrics", "usdr,csdr")
+    runs = [tmp_path / f"{name}_run" for name in ("bad", "model")]
+    values = json.loads(run("compare", *runs, runs[0], "--json").stdout)
+    assert [len(value["tests"]) for value in values] == [4, 4]
+    assert {test["metric"] for test in values[0]["tests"]} == {"csdr"}
+    assert all(test["difference"] == 0 and test["p"] == 1 for test in values[1]["tests"])
+    table = run("compare", *runs, "--metrics", "csdr").stdout
+    assert "bad_run" in table
+    assert "difference" in table
+    refused = CliRunner().invoke(app, ["compare", str(runs[0])])
+    assert "two or more" in str(refused.exception)
+    refused = CliRunner().invoke(app, ["compare", *map(str, runs), "--metrics", "usdr"])
+    assert "no score of a common song" in str(refused.exception)
+
+
+def test_wrong_options_are_refused_before_any_work(songs: Path, tmp_path: Path) -> None:
+    for options, message in (
+        (["--metrics", "sdr"], "must be of usdr"),
+        (["--plot", "box.gif"], "must have .png"),
+        (["--subset", "test"], "subset 'test'"),
+        (["-p", str(tmp_path / "none.safetensors")], "none.safetensors"),
+    ):
+        found = CliRunner().invoke(app, ["evaluate", str(songs), *options])
+        assert found.exit_code != 0
+        assert message in str(found.exception)
+
+
+def test_spleeter_evaluate_prints_the_original_s_lines(tmp_path: Path, model: Path) -> None:
+    for name in ("one", "two"):
+        write_song(tmp_path / "mus" / "test" / name, n_samples=RATE // 4, **dict.fromkeys(STEMS, 0.2))
+    write_song(tmp_path / "mus" / "train" / "unasked", **dict.fromkeys(STEMS, 0.2))
+    output = tmp_path / "out"
+    printed = run_spleeter("--mus_dir", tmp_path / "mus", "-o", output, "-p", model)
+    medians = printed.split("INFO:spleeter:musdb evaluation done\n")[1].splitlines()
+    expected = [(stem, "SDR", "SAR", "SIR", "ISR") for stem in STEMS]
+    assert [line.split(":")[2] for line in medians] == [word for words in expected for word in words]
+    assert medians[0] == "INFO:spleeter:vocals:"
+    assert all(re.fullmatch(r"INFO:spleeter:SDR: -?\d+\.\d{3}", line) for line in medians[1::5])
+    files = sorted(str(path.relative_to(output)) for path in output.rglob("*") if path.is_file())
+    audio = sorted(f"audio/test/{song}/{stem}.wav" for song in ("one", "two") for stem in STEMS)
+    assert files == [*audio, "metrics/test/one.json", "metrics/test/two.json"]
+
+
+def test_spleeter_evaluate_knows_two_stems(tmp_path: Path) -> None:
+    write_song(tmp_path / "mus" / "test" / "one", n_samples=RATE // 4, **dict.fromkeys(STEMS, 0.2))
+    # stems that an earlier run left there are not scored
+    write_song(tmp_path / "out" / "audio" / "test" / "one", n_samples=9, drums=0.1)
+    printed = run_spleeter(
+        "--mus_dir", tmp_path / "mus", "-o", tmp_path / "out", "-p", "stemwise:2stems", "--mwf"
+    )
+    medians = printed.split("evaluation done\n")[1].splitlines()
+    assert [line.split(":")[2] for line in medians[::5]] == ["vocals", "accompaniment"]
+    values = [float(line.rpartition(" ")[2]) for line in medians if not line.endswith(":")]
+    assert len(values) == 8
+    assert all(map(math.isfinite, values))
