@@ -1,10 +1,7 @@
-"""Where and how precisely the network runs: device, precision, memory format, threads."""
+"""Where and how precisely the network runs: device, precision, memory format."""
 
 import copy
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -20,8 +17,6 @@ from stemwise.models import N_CHANNELS, ModelConfig
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 MIN_SDR_DB = 45.0  # what a reduced precision may cost at most, of any stem
 PROBE_FRAMES = 64
-
-N_AT_ONCE = 2  # chunks on a processor of several cores; more would cost memory and gain little
 
 Network = Callable[[Tensor], Tensor]
 
@@ -133,48 +128,3 @@ def choose_precision(name: str, network: nn.Module, config: ModelConfig, device:
         if sdr(exact.flatten(1)[:, None], reduced.flatten(1)[:, None]).min() >= MIN_SDR_DB
         else "float32"
     )
-
-
-def map_ahead(
-    function: Callable[[Tensor], Tensor], items: Iterable[Tensor], *, n_threads: int
-) -> Generator[tuple[Tensor, Tensor], None, None]:
-    """`(item, function(item))` of every item, in order, `N_AT_ONCE` of them at a time.
-
-    Each has its share of the threads, so that none waits for another at the end of every layer, and they go
-    on while the caller works on what it has been given. What they give does not depend on their order.
-
-    Args:
-        function: from a chunk to its estimates; runs in inference mode, in another thread.
-        items: taken in the caller's thread, at most `N_AT_ONCE` ahead of what is yielded.
-        n_threads: to share out; with fewer than `N_AT_ONCE` this is a plain loop.
-    """
-    if n_threads < N_AT_ONCE:
-        yield from ((item, function(item)) for item in items)
-        return
-    pool = ThreadPoolExecutor(
-        N_AT_ONCE, initializer=torch.set_num_threads, initargs=(n_threads // N_AT_ONCE,)
-    )
-    waiting: deque[tuple[Tensor, Future[Tensor]]] = deque()
-    try:
-        for item in items:
-            if len(waiting) == N_AT_ONCE:  # no more: while the caller works, it keeps that core busy
-                first, future = waiting.popleft()
-                yield first, future.result()
-            waiting.append((item, pool.submit(torch.inference_mode()(function), item)))
-        while waiting:
-            first, future = waiting.popleft()
-            yield first, future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def computing() -> Iterator[None]:
-    """Inference mode, on one thread: what surrounds the network must not wait for the cores it keeps busy."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        torch.set_num_threads(n_threads)

@@ -9,7 +9,7 @@ every sample lies in `n_fft / hop_length` frames and the inverse is exact everyw
 Source: deezer/spleeter 2.4.2 has the same framing since its release 1.5.4 (docs/numerics.md#framing).
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from math import ceil
 
 import torch
@@ -95,7 +95,7 @@ def chunked(pieces: Iterable[Tensor], *, chunk_frames: int, overlap_frames: int)
 
 def crossfaded(
     chunks: Iterable[tuple[Tensor, Tensor]], *, chunk_frames: int, overlap_frames: int
-) -> Generator[tuple[Tensor, Tensor], None, None]:
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Fade from one chunk's estimates to the next where they overlap.
 
     Args:

@@ -4,8 +4,7 @@ No files here. `separate` is `stream` joined, so there is one engine; every stag
 (`overlap.spectra`, `overlap.crossfaded`, masks, `overlap.OverlapAdd`) is a generator or holds one chunk.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -13,14 +12,7 @@ from torch.nn.functional import pad
 
 from stemwise.audio import Resampler
 from stemwise.checkpoint import Model
-from stemwise.device import (
-    at_precision,
-    choose_device,
-    choose_precision,
-    computing,
-    inference_network,
-    map_ahead,
-)
+from stemwise.device import at_precision, choose_device, choose_precision, inference_network
 from stemwise.errors import ConfigError, NonFiniteError, ShapeError
 from stemwise.hub import load_model
 from stemwise.masks import WienerStatistics, apply_mask, ratio_masks, wiener_filter, wiener_statistics
@@ -132,13 +124,12 @@ class Separator:
         statistics = self._wiener_statistics(open_blocks(), sample_rate) if self.mwf else None
         return self._stream(open_blocks(), sample_rate, statistics)
 
+    @torch.inference_mode()
     def _wiener_statistics(self, blocks: Iterable[Tensor], sample_rate: int) -> WienerStatistics | None:
         total: WienerStatistics | None = None
-        steps = self._estimates(self._heard(blocks, sample_rate, _Pending()))
-        with computing(), closing(steps):
-            for spectrum, estimates in steps:
-                statistics = wiener_statistics(spectrum, estimates)
-                total = statistics if total is None else total + statistics
+        for spectrum, estimates in self._estimates(self._heard(blocks, sample_rate, _Pending())):
+            statistics = wiener_statistics(spectrum, estimates)
+            total = statistics if total is None else total + statistics
         return total
 
     def _stream(
@@ -147,20 +138,18 @@ class Separator:
         pending = _Pending()
         model_rate = self.config.sample_rate
         resamplers: dict[str, Resampler] = {}
-        steps = self._synthesised(self._heard(blocks, sample_rate, pending), statistics)
-        with closing(steps):
-            for estimates in steps:
-                for name, estimate in estimates.items():
-                    if pending.n_channels == 1:
-                        estimate = estimate.mean(dim=0, keepdim=True)
-                    if sample_rate != model_rate:
-                        if name not in resamplers:
-                            resamplers[name] = Resampler(model_rate, sample_rate, pending.n_channels)
-                        estimate = torch.from_numpy(resamplers[name].process(estimate.cpu().numpy()))
-                    pending.push(
-                        name, estimate.clone()
-                    )  # out of inference mode: the caller may change it in place
-                yield from self._finished(pending)
+        for estimates in self._synthesised(self._heard(blocks, sample_rate, pending), statistics):
+            for name, estimate in estimates.items():
+                if pending.n_channels == 1:
+                    estimate = estimate.mean(dim=0, keepdim=True)
+                if sample_rate != model_rate:
+                    if name not in resamplers:
+                        resamplers[name] = Resampler(model_rate, sample_rate, pending.n_channels)
+                    estimate = torch.from_numpy(resamplers[name].process(estimate.cpu().numpy()))
+                pending.push(
+                    name, estimate.clone()
+                )  # out of inference mode: the caller may change it in place
+            yield from self._finished(pending)
         for name, resampler in resamplers.items():
             pending.push(name, torch.from_numpy(resampler.flush()))
         yield from self._finished(pending)
@@ -200,8 +189,8 @@ class Separator:
         if resampler is not None:
             yield torch.from_numpy(resampler.flush()).to(self.device).expand(N_CHANNELS, -1)
 
-    def _estimates(self, heard: Iterable[Tensor]) -> Generator[tuple[Tensor, Tensor], None, None]:
-        """Spectrum `(2, bins, frames)` and estimated magnitudes `(stems, 2, lowest bins, frames)`."""
+    def _estimates(self, heard: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Piecewise spectra `(2, bins, frames)` and estimates `(stems, 2, lowest bins, frames)`, magnitudes."""
         config = self.config
         overlap_frames = round(config.overlap * config.chunk_frames)
 
@@ -209,19 +198,14 @@ class Separator:
             magnitude = chunk[None, :, : config.n_bins].abs()
             return self._network(pad(magnitude, (0, config.chunk_frames - chunk.shape[-1])))[0]
 
-        n_threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         sizes = {"chunk_frames": config.chunk_frames, "overlap_frames": overlap_frames}
-        pieces = spectra(heard, config.stft, config.chunk_frames - overlap_frames)
-        estimated = map_ahead(estimate, chunked(pieces, **sizes), n_threads=n_threads)
-        with closing(estimated):
-            for spectrum, estimates in crossfaded(estimated, **sizes):
-                yield from zip(
-                    spectrum.split(PIECE_FRAMES, -1), estimates.split(PIECE_FRAMES, -1), strict=True
-                )
+        chunks = chunked(spectra(heard, config.stft, config.chunk_frames - overlap_frames), **sizes)
+        for spectrum, estimates in crossfaded(((chunk, estimate(chunk)) for chunk in chunks), **sizes):
+            yield from zip(spectrum.split(PIECE_FRAMES, -1), estimates.split(PIECE_FRAMES, -1), strict=True)
 
     def _synthesised(
         self, heard: Iterable[Tensor], statistics: WienerStatistics | None
-    ) -> Generator[dict[str, Tensor], None, None]:
+    ) -> Iterator[dict[str, Tensor]]:
         """Waveforms `(2, samples)` at the model's rate of every output that is not the remainder."""
         config = self.config
         if self._remainder in self.stems:
@@ -230,19 +214,19 @@ class Separator:
             computed = [name for name in self._outputs if name in self.stems]
         inverse = {name: OverlapAdd(config.stft) for name in computed}
         to_skip = config.stft.n_fft  # the zeros that `spectra` puts in front
-        # A generator would carry `computing` out into its caller, so each step is run inside on its own.
-        with closing(self._estimates(heard)) as steps:
-            while True:
-                with computing():
-                    step = next(steps, None)
-                    if step is None:
-                        break
-                    waveforms = {
-                        name: inverse[name].push(spectrum)[:, to_skip:]
-                        for name, spectrum in self._output_spectra(*step, statistics, computed)
-                    }
-                to_skip = max(0, to_skip - step[0].shape[-1] * config.stft.hop_length)
-                yield waveforms
+        # A generator would carry inference mode out into its caller, so each step is run inside on its own.
+        steps = self._estimates(heard)
+        while True:
+            with torch.inference_mode():
+                step = next(steps, None)
+                if step is None:
+                    break
+                waveforms = {
+                    name: inverse[name].push(spectrum)[:, to_skip:]
+                    for name, spectrum in self._output_spectra(*step, statistics, computed)
+                }
+            to_skip = max(0, to_skip - step[0].shape[-1] * config.stft.hop_length)
+            yield waveforms
         yield {name: stage.tail[:, to_skip:] for name, stage in inverse.items() if stage.tail is not None}
 
     def _output_spectra(
