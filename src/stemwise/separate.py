@@ -190,7 +190,7 @@ class Separator:
             yield torch.from_numpy(resampler.flush()).to(self.device).expand(N_CHANNELS, -1)
 
     def _estimates(self, heard: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Piecewise spectra `(2, bins, frames)` and estimates `(stems, 2, lowest bins, frames)`, magnitudes."""
+        """Pieces: spectra `(2, bins, frames)` and estimates `(stems, 2, lowest bins, frames)`, magnitudes."""
         config = self.config
         overlap_frames = round(config.overlap * config.chunk_frames)
 
