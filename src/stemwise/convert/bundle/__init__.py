@@ -56,7 +56,7 @@ class Entry:
 
 
 class Bundle(Mapping[str, Array]):
-    """The tensors of a checkpoint by name, each read and verified when it is asked for."""
+    """The tensors of a checkpoint by name, each mapped, read-only, and verified when it is asked for."""
 
     def __init__(self, path: str | Path) -> None:
         """Open a bundle and verify its index.
