@@ -82,7 +82,7 @@ def test_after_ctrl_c_it_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.M
         (["--resume", "-o", "nowhere"], "nowhere/config.json is no training configuration"),
         (["-p", "x.json", "songs"], "-p describes a whole run"),
         (["run.json", "--from", "none"], "--from and --stems go with songs"),
-        (["nowhere"], "nowhere is no training configuration"),
+        (["nowhere"], "nowhere is no training configuration, nor a folder of songs: there is nothing"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments: list[str], message: str) -> None:

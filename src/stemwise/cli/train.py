@@ -202,6 +202,10 @@ def _described(
     if not run.is_dir() and run.suffix.lower() != ".csv":
         if start or stems:
             raise ConfigError("--from and --stems go with songs; in a file it is start.model and model.stems")
+        if not resume and not run.exists():
+            raise ConfigError(
+                f"{run} is no training configuration, nor a folder of songs: there is nothing of that name"
+            )
         return read_config(run, changes), run if run != folder / "config.json" else None
     chosen = tuple(name.strip() for name in (stems or "").split(",") if name.strip())
     model = EMBEDDED if start is None else "" if start == "none" else start
