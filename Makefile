@@ -32,8 +32,9 @@ $(VENV)/installed: pyproject.toml constraints.txt $(VENV)/bin/python
 	$(RUN)/pip install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed
-	$(RUN)/pip install --quiet --constraint constraints.txt $$($(RUN)/python tools/dev_requirements.py)
+$(VENV)/installed-dev: $(VENV)/installed recipes/corpus/requirements.txt
+	$(RUN)/pip install --quiet --constraint constraints.txt $$($(RUN)/python tools/dev_requirements.py) \
+		--requirement recipes/corpus/requirements.txt
 	@touch $@
 
 clean:
