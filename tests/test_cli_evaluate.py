@@ -1,5 +1,6 @@
 """`stemwise evaluate`, `stemwise compare` and `spleeter evaluate`, in process."""
 
+import io
 import json
 import math
 import re
@@ -8,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from random_models import stemwise_like
 from scored_songs import RATE, STEMS, write_song
 from stemwise.checkpoint import save_model
 from stemwise.cli import app
+from stemwise.cli.evaluate import print_rows
 from stemwise.cli.spleeter import app as spleeter
 from stemwise.metrics import bsseval
 
@@ -57,6 +60,18 @@ def test_the_table_shows_songs_groups_and_scale(songs: Path, model: Path) -> Non
         assert word in found.stdout
     assert "nan" not in found.stdout
     assert "warning: the model was trained on 1 of these 3 songs (evr_three)" in found.stderr
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_no_figure_is_cut_off_however_narrow_the_terminal(terminal: bool) -> None:
+    name = "A Band of Many Names - A Song about All of Them"
+    console = Console(file=io.StringIO(), width=40, force_terminal=terminal, color_system=None)
+    print_rows(console, [["uSDR (dB)", *STEMS], [name, "-12.34", "-1.50", "10.25", "-20.75"]])
+    printed = console.file.getvalue()
+    assert all(figure in printed for figure in (*STEMS, "-12.34", "-1.50", "10.25", "-20.75"))
+    assert (name in printed) == (not terminal)  # folded there
+    assert "…" not in printed
+    assert console.width == 40
 
 
 def test_files_may_have_other_names(tmp_path: Path, model: Path) -> None:

@@ -52,7 +52,7 @@ def compare(
 def _print(first: str, found: list[tuple[str, Tests]]) -> None:
     from rich.console import Console
 
-    from stemwise.cli.evaluate import shown
+    from stemwise.cli.evaluate import print_rows
     from stemwise.evaluate.report import COMPARISON_LEGEND, comparison_rows
 
     console = Console(highlight=False, markup=False)
@@ -61,7 +61,7 @@ def _print(first: str, found: list[tuple[str, Tests]]) -> None:
         console.print(f"second: {second}")
         for metric, by_stem in tests.items():
             console.print()
-            console.print(shown(comparison_rows(by_stem, metric)))
+            print_rows(console, comparison_rows(by_stem, metric))
         console.print()
     console.print(COMPARISON_LEGEND, style="dim")
 

@@ -13,13 +13,14 @@ from stemwise.cli.data import Names, parse_names
 from stemwise.cli.separate import load
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Console
 
     from stemwise.data.tracks import Track
     from stemwise.evaluate import Record, Score
 
 _MEASURE, _OUTPUT, _ENGINE = "What is measured", "Output", "Engine"
 REPORT = "report.md"
+FOLDED_NAME = 16  # columns that a song's name has at least, on a terminal however narrow
 
 
 def evaluate(
@@ -162,16 +163,26 @@ def _watching(n_songs: int, *, museval: Path | None, quiet: bool) -> Iterator[di
         yield {"begin": shown.begin, "report": report, "progress": shown.update}
 
 
-def shown(rows: list[list[str]]) -> "Table":
-    """A table for the terminal; the first row is the header, all columns but the first are figures."""
+def print_rows(console: "Console", rows: list[list[str]]) -> None:
+    """Print a table whose first row is the header, and all columns but the first figures.
+
+    On a narrow terminal names are folded; figures are never cut off.
+    """
+    from rich.cells import cell_len
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     for index, cell in enumerate(rows[0]):
-        table.add_column(cell, justify="right" if index else "left", no_wrap=True)
+        table.add_column(cell, justify="right" if index else "left", no_wrap=index > 0, overflow="fold")
     for row in rows[1:]:
         table.add_row(*row)
-    return table
+    names, *figures = (max(map(cell_len, column)) + 2 for column in zip(*rows, strict=True))
+    if console.is_terminal:
+        names = min(names, FOLDED_NAME)
+    width = console.width
+    console.width = max(width, names + sum(figures))
+    console.print(table)
+    console.width = width
 
 
 def _print(record: "Record", prefixes: Sequence[str]) -> None:
@@ -181,12 +192,12 @@ def _print(record: "Record", prefixes: Sequence[str]) -> None:
 
     console = Console(highlight=False, markup=False)
     metrics = record.table.metrics
-    console.print(shown(song_rows(record.table, metrics[0])))
+    print_rows(console, song_rows(record.table, metrics[0]))
     for name, part in groups(record.table, prefixes).items():
         console.print(f"\n{name}: {len(part.tracks)}", style="bold underline")
         for metric in metrics:
             console.print()
-            console.print(shown(summary_rows(part, metric)))
+            print_rows(console, summary_rows(part, metric))
     console.print(f"\n{LEGEND}", style="dim")
 
 
