@@ -198,6 +198,14 @@ def test_without_songs_to_listen_to_the_model_is_the_newest(tmp_path: Path) -> N
     assert lines(tmp_path / "run", "loss")[-1][0] == 4
 
 
+def test_so_it_is_where_no_stem_is_heard_in_them(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "scores", lambda *_: {})
+    assert train(config, tmp_path / "run").exists()
+    assert same(tmp_path / "run" / "model.safetensors", tmp_path / "run" / "last.safetensors")
+
+
 def test_a_loss_that_is_not_finite_leaves_the_last_state(config: TrainConfig, tmp_path: Path) -> None:
     config = replace(
         config,

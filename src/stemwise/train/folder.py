@@ -4,7 +4,8 @@
     environment.json     versions, processor and devices, the recipe's commit; again whenever it was resumed
     metrics.jsonl        loss, learning rate and speed every few steps; SDR at every validation
     state.safetensors    all that changes from step to step: what `--resume` reads
-    model.safetensors    the model to use: the best so far by validation; without held-out songs, the newest
+    model.safetensors    the model to use: the best so far by validation; the newest where no held-out
+                         song has a stem that is heard
     last.safetensors     the model after the last step that was saved
     kept/step-N          every so many steps, if the configuration says so
     curves.png           drawn at the end, if matplotlib is there

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -24,7 +25,7 @@ from stemwise.train.folder import RunFolder, environment
 from stemwise.train.loader import examples
 from stemwise.train.objective import build_objective
 from stemwise.train.sources import Sources, load_sources
-from stemwise.train.state import Standing, TrainState
+from stemwise.train.state import TrainState
 from stemwise.train.step import learning_rate, step
 from stemwise.train.validation import passages, scores
 
@@ -142,7 +143,7 @@ class _Run:
         if self.process.is_first:
             self.state.save(self.folder.state)
             save_model(self._model(), self.folder.last)
-            if self.state.standing == Standing():  # nothing has been validated
+            if self.state.standing.best == -inf:  # no validation has found anything
                 save_model(self._model(), self.folder.model)
             self.board.flush()
         self.saved = time.monotonic()
@@ -174,7 +175,7 @@ class _Run:
         if process.is_first:
             found = scores(self.state.average, self.passages, config, process.device)
             self.board.show(self.state, self.passages, config, process.device)
-        sdr = process.from_first(found.get("sdr", float("-inf")))
+        sdr = process.from_first(found.get("sdr", -inf))
         patience = config.schedule.plateau_patience if config.schedule.kind == "plateau" else None
         before, self.state.standing = self.state.standing, self.state.standing.after(sdr, patience)
         if process.is_first:
