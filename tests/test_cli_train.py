@@ -61,6 +61,23 @@ def test_songs_alone_are_enough(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run" / "config.json").read_text())["start"]["frozen_steps"] == 100
 
 
+def test_a_table_of_songs_is_gone_on_with_as_its_run_is_described(tmp_path: Path) -> None:
+    write_songs(tmp_path, "one", stems=("vocals", "drums", "mixture"))
+    table = tmp_path / "songs.csv"
+    table.write_text("mix_path,vocals_path,drums_path\none/mixture.wav,one/vocals.wav,one/drums.wav\n")
+    save_model(random_model(tiny_model()), tmp_path / "base.safetensors")
+    few = ("--set", "batch_size=1", "--set", f"data.cache={tmp_path / 'cache'}")
+    start = ("--from", tmp_path / "base.safetensors")
+    result = invoke(table, "-o", tmp_path / "run", *start, *few, "--set", "steps=1", "--set", "seed=7")
+    assert result.exit_code == 0, result.output
+    before = json.loads((tmp_path / "run" / "config.json").read_text())
+    again = invoke(table, "-o", tmp_path / "run", "--resume", "--set", "steps=2")
+    assert again.exit_code == 0, again.output
+    assert json.loads((tmp_path / "run" / "config.json").read_text()) == {**before, "steps": 2}
+    refused = invoke(table, "-o", tmp_path / "run", "--resume", *start)
+    assert "--from and --stems cannot change the run that is resumed" in str(refused.exception)
+
+
 def test_after_ctrl_c_it_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, _ = written(tmp_path)
     true_step = loop.step
@@ -70,9 +87,28 @@ def test_after_ctrl_c_it_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.M
         return true_step(*arguments)
 
     monkeypatch.setattr(loop, "step", step)
-    result = invoke(path, "-o", tmp_path / "run")
+    result = invoke(path, "-o", tmp_path / "a run")
     assert result.exit_code == 130
-    assert f"stemwise train --resume -o {tmp_path / 'run'}" in result.output
+    assert f"stemwise train --resume -o '{tmp_path / 'a run'}'\n" in result.output
+
+
+def test_after_ctrl_c_a_run_of_spleeters_goes_on_with_the_same_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its configuration is read again, so what was changed of it must be said again."""
+
+    def stop(*_: object, **__: object) -> None:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "state.safetensors").touch()
+        raise KeyboardInterrupt
+
+    described = tiny_run(tmp_path), tmp_path / "run", ()
+    monkeypatch.setattr("stemwise.train.spleeter.spleeter_config", lambda *_: described)
+    monkeypatch.setattr(loop, "train", stop)
+    result = invoke("-p", "x.json", "-d", "data", "--set", "steps=9", "--set", "batch_size=2")
+    assert result.exit_code == 130
+    expected = f"stemwise train --resume -p x.json -d data -o {tmp_path / 'run'}"
+    assert f"{expected} --set steps=9 --set batch_size=2\n" in result.output
 
 
 @pytest.mark.parametrize(
@@ -81,6 +117,7 @@ def test_after_ctrl_c_it_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.M
         ([], "what to train on is missing"),
         (["--resume", "-o", "nowhere"], "nowhere/config.json is no training configuration"),
         (["-p", "x.json", "songs"], "-p describes a whole run"),
+        (["songs", "-d", "data"], "-d goes with -p: the songs are named by themselves"),
         (["run.json", "--from", "none"], "--from and --stems go with songs"),
         (["nowhere"], "nowhere is no training configuration, nor a folder of songs: there is nothing"),
     ],

@@ -1,6 +1,7 @@
 """`stemwise train`: a network of one's own, from songs whose stems are known."""
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -79,10 +80,11 @@ def train(
             raise ConfigError("-p describes a whole run: it goes with -d, -o, --set and --resume alone")
         train_as_spleeter(params_filename, data, output, changes or [], resume=resume, quiet=quiet)
         return
+    if data is not None:
+        raise ConfigError("-d goes with -p: the songs are named by themselves")
     folder = output or DEFAULT_OUTPUT
     config, recipe = _described(run, folder, start, stems, changes or [], resume=resume)
-    again = f"stemwise train --resume -o {folder}"
-    path = run_training(config, folder, resume=resume, recipe=recipe, quiet=quiet, again=again)
+    path = run_training(config, folder, resume=resume, recipe=recipe, quiet=quiet, again=["-o", str(folder)])
     if IS_FIRST:
         typer.echo(f"The model is {path}: stemwise separate -p {path} SONG")
 
@@ -113,7 +115,9 @@ def train_as_spleeter(
         typer.echo(f"note: {note}", err=True)
     files = RunFolder(folder)
     resume = files.state.exists() if resume is None else resume
-    again = f"stemwise train --resume -p {params_filename} -d {data} -o {folder}"
+    again = ["-p", str(params_filename), "-d", str(data), "-o", str(folder)]
+    for change in changes:
+        again += ["--set", change]
     run_training(config, folder, resume=resume, recipe=params_filename, quiet=quiet, again=again)
     if IS_FIRST:
         step = int(read_tensors(files.state)["step"])
@@ -122,9 +126,9 @@ def train_as_spleeter(
 
 
 def run_training(
-    config: "TrainConfig", folder: Path, *, resume: bool, recipe: Path | None, quiet: bool, again: str
+    config: "TrainConfig", folder: Path, *, resume: bool, recipe: Path | None, quiet: bool, again: list[str]
 ) -> Path:
-    """Train, with a line on the terminal; after Ctrl-C say by which command it goes on."""
+    """Train, with a line on the terminal; after Ctrl-C say with which options it goes on."""
     from stemwise.train.folder import RunFolder
     from stemwise.train.loop import train as run
 
@@ -134,9 +138,8 @@ def run_training(
     except KeyboardInterrupt:
         if IS_FIRST:
             is_saved = RunFolder(folder).state.exists()
-            typer.echo(
-                f"stopped; to go on: {again}" if is_saved else "stopped before the first step", err=True
-            )
+            to_go_on = f"stopped; to go on: {shlex.join(['stemwise', 'train', '--resume', *again])}"
+            typer.echo(to_go_on if is_saved else "stopped before the first step", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -197,16 +200,19 @@ def _described(
 
     if run is None and not resume:
         raise ConfigError("what to train on is missing: stemwise train SONGS, or stemwise train --resume")
-    if run is None or (resume and not run.is_file()):
-        run = folder / "config.json"  # the run that is resumed
-    if not run.is_dir() and run.suffix.lower() != ".csv":
+    is_table = run is not None and run.suffix.lower() == ".csv"
+    if run is None or (resume and (is_table or not run.is_file())):
         if start or stems:
-            raise ConfigError("--from and --stems go with songs; in a file it is start.model and model.stems")
-        if not resume and not run.exists():
-            raise ConfigError(
-                f"{run} is no training configuration, nor a folder of songs: there is nothing of that name"
-            )
-        return read_config(run, changes), run if run != folder / "config.json" else None
-    chosen = tuple(name.strip() for name in (stems or "").split(",") if name.strip())
-    model = EMBEDDED if start is None else "" if start == "none" else start
-    return folder_config(run, changes, start=model, stems=chosen), None
+            raise ConfigError(f"--from and --stems cannot change the run that is resumed, in {folder}")
+        run, is_table = folder / "config.json", False
+    if is_table or run.is_dir():
+        chosen = tuple(name.strip() for name in (stems or "").split(",") if name.strip())
+        model = EMBEDDED if start is None else "" if start == "none" else start
+        return folder_config(run, changes, start=model, stems=chosen), None
+    if start or stems:
+        raise ConfigError("--from and --stems go with songs; in a file it is start.model and model.stems")
+    if not resume and not run.exists():
+        raise ConfigError(
+            f"{run} is no training configuration, nor a folder of songs: there is nothing of that name"
+        )
+    return read_config(run, changes), run if run != folder / "config.json" else None
