@@ -203,6 +203,10 @@ def test_dealing_out_stems_that_cannot_be_told_apart_is_an_error() -> None:
     songs = {"a": song(0.1), "b": {"vocals": constant(0.1), "bass_and_other": constant(0.1)}}
     with pytest.raises(ConfigError, match=r"cross_song .* but b has bass_and_other instead of two"):
         excerpts(songs, augmentations=("cross_song",))
+    unknown = {"a": song(0.1), "b": {"vocals": constant(0.1), "mixture": constant(0.1)}}
+    with pytest.raises(ConfigError, match=r"cross_song .* but b has no drums but what its mixture holds"):
+        excerpts(unknown, plain=True, augmentations=("cross_song",))
+    excerpts(unknown, augmentations=("cross_song",)).batch(3, step_rng(0))  # no song's mixture is heard
     excerpts({"a": song(0.1)}, augmentations=("cross_song",)).batch(3, step_rng(0))
 
 

@@ -143,11 +143,20 @@ class Excerpts:
                 raise ConfigError(
                     f"there is nothing to draw {stem!r} from; its share of single files is {share}"
                 )
-        unsplit = [name for name, song in self.songs.items() if UNSPLIT in song]
-        if unsplit and "cross_song" in self.config.augmentations:
-            raise ConfigError(
-                f"cross_song deals out the stems of songs anew, but {unsplit[0]} has {UNSPLIT} instead of two"
-            )
+        if "cross_song" in self.config.augmentations:
+            for name, song in self.songs.items():
+                self._check_apart(name, song)
+
+    def _check_apart(self, name: str, song: Mapping[str, Parts]) -> None:
+        """See that nothing of a song comes to another one, in which it would pass for silence."""
+        reason = ""
+        missing = [stem for stem in self.stems if stem not in song]
+        if UNSPLIT in song:
+            reason = f"{UNSPLIT} instead of two"
+        elif self.config.plain and MIXTURE in song and missing:
+            reason = f"no {missing[0]} but what its mixture holds of it"
+        if reason:
+            raise ConfigError(f"cross_song deals out the stems of songs anew, but {name} has {reason}")
 
     def batch(self, size: int, rng: torch.Generator) -> Batch:
         """That many examples, which depend on the generator alone."""
