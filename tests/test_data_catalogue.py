@@ -46,11 +46,14 @@ def test_recordings_of_one_song_are_paired_by_artist_and_title(tmp_path: Path) -
         "e.mp3,Bob,Red,instrumental",
         "f.mp3,Ann,Blue (Live),",
         "g.mp3,Ann,Instrumental,mixture",
+        "h.mp3,ann,Blue!,",
     )
     pairs, dropped = find_pairs(manifest)
     assert [(pair.mixture.path.name, pair.instrumental.path.name) for pair in pairs] == [("a.mp3", "b.mp3")]
     assert pairs[0].instrumental.song == ("ANN", "Blue")
     assert [(Path(outcome.song).name, outcome.dropped) for outcome in dropped] == [
+        ("c.mp3", f"the song has another instrumental before it, {tmp_path / 'b.mp3'}"),
+        ("h.mp3", f"the song has another mixture before it, {tmp_path / 'a.mp3'}"),
         ("d.mp3", "there is no instrumental of it"),
         ("e.mp3", "there is no mixture of it"),
         ("f.mp3", "there is no instrumental of it"),
@@ -120,6 +123,7 @@ def test_a_pair_becomes_a_song_that_every_reader_knows(tmp_path: Path) -> None:
     (outcome,) = make(tmp_path, BAND + VOICE, late)
     assert (outcome.song, outcome.dropped, outcome.lag_samples) == ("A/B - Blue", "", 300)
     assert outcome.gain_db == pytest.approx(6.02, abs=0.2)
+    assert outcome.is_inverted is False
     (track,) = find_tracks(tmp_path / "songs", ("vocals", "accompaniment"))
     assert track.name == "A_B - Blue"
     sources = read_sources(track, sample_rate=RATE)
@@ -131,6 +135,14 @@ def test_a_pair_becomes_a_song_that_every_reader_knows(tmp_path: Path) -> None:
     make(tmp_path, BAND + VOICE, late)
     assert {name: (tmp_path / "songs" / name).stat().st_mtime_ns for name in written} == before
     assert len(written) == 3
+
+
+def test_an_instrumental_that_is_upside_down_is_turned_and_the_report_says_so(tmp_path: Path) -> None:
+    (outcome,) = make(tmp_path, BAND + VOICE, -0.5 * BAND)
+    assert outcome.gain_db == pytest.approx(6.02, abs=0.2)
+    assert outcome.is_inverted is True
+    (track,) = find_tracks(tmp_path / "songs", ("vocals", "accompaniment"))
+    assert sdr_db(BAND, read_sources(track, sample_rate=RATE)["accompaniment"]) > 30
 
 
 def test_what_would_clip_is_made_softer_as_a_whole(tmp_path: Path) -> None:

@@ -72,12 +72,13 @@ class Outcome:
     """What became of a song.
 
     Attributes:
-        song: artist and title, or the path of a recording that has no partner.
+        song: artist and title, or the path of a recording that is in no pair.
         mixture: path of the recording.
         instrumental: likewise.
         dropped: why the song was not made; empty if it was.
         lag_samples: by which the instrumental was late, at the mixture's sample rate.
         gain_db: that was put on the instrumental.
+        is_inverted: whether the instrumental was upside down, and has been turned.
     """
 
     song: str
@@ -86,10 +87,11 @@ class Outcome:
     dropped: str = ""
     lag_samples: int | None = None
     gain_db: float | None = None
+    is_inverted: bool | None = None
 
 
 def find_pairs(manifest: Path) -> tuple[list[Pair], list[Outcome]]:
-    """The pairs of a manifest, in its order, and the recordings without a partner.
+    """The pairs of a manifest, in its order, and the recordings that are in none.
 
     Of several mixtures or instrumentals of one song the first is taken.
 
@@ -111,7 +113,11 @@ def find_pairs(manifest: Path) -> tuple[list[Pair], list[Outcome]]:
             reason = "it has no title, in the manifest or in its tags"
             dropped.append(Outcome(song=str(recording.path), dropped=reason))
             continue
-        songs.setdefault(tuple(map(_plain, recording.song)), {}).setdefault(recording.kind, recording)
+        song = songs.setdefault(tuple(map(_plain, recording.song)), {})
+        first = song.setdefault(recording.kind, recording)
+        if first is not recording:
+            reason = f"the song has another {first.kind} before it, {first.path}"
+            dropped.append(Outcome(song=str(recording.path), dropped=reason))
     pairs = [Pair(**recordings) for recordings in songs.values() if len(recordings) == len(KINDS)]
     for recordings in songs.values():
         if len(recordings) < len(KINDS):
@@ -187,7 +193,7 @@ def _make(pair: Pair, folder: Path) -> Outcome:
         "mixture": mixture, "accompaniment": instrumental, "vocals": voice(mixture, instrumental)
     }  # fmt: skip
     _write(target, sounds, sample_rate)
-    return replace(outcome, lag_samples=lag, gain_db=20 * math.log10(abs(gain)))
+    return replace(outcome, lag_samples=lag, gain_db=20 * math.log10(abs(gain)), is_inverted=gain < 0)
 
 
 def _read(pair: Pair) -> tuple[Block, Block, int]:
