@@ -103,6 +103,16 @@ def test_stems_of_a_louder_mixture_add_up_but_not_those_that_lack_one(tmp_path: 
     assert text.startswith("its stems do not add up to its mixture: 6.")
 
 
+@pytest.mark.parametrize("upside_down", ["mixture", "drums"])
+def test_stems_do_not_add_up_upside_down(tmp_path: Path, upside_down: str) -> None:
+    sounds = write_song(tmp_path / "song")
+    write(tmp_path / "song" / f"{upside_down}.wav", -sounds[upside_down])
+    ((level, _, text),) = problems(tmp_path)
+    assert level == "warning"
+    assert text.startswith("its stems do not add up to its mixture")
+    assert text.endswith("a stem is missing, upside down, or was processed otherwise")
+
+
 def test_unreadable_and_empty_files_are_errors_and_the_rest_is_still_measured(tmp_path: Path) -> None:
     write_song(tmp_path / "song")
     (tmp_path / "song" / "drums.wav").write_text("lyrics")

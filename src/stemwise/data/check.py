@@ -88,7 +88,7 @@ def _of_song(song: SongFigures) -> Iterator[Problem]:
     if song.sum_sdr_db is not None and song.sum_sdr_db < LEAST_SUM_DB and not is_late:
         warnings.append(
             f"its stems do not add up to its mixture: {song.sum_sdr_db:.1f} dB SDR,"
-            f" where {LEAST_SUM_DB:.0f} would do; a stem is missing, or was processed otherwise"
+            f" where {LEAST_SUM_DB:.0f} would do; a stem is missing, upside down, or was processed otherwise"
         )
     if song.subset != "test" and _plain(song.name) in {_plain(name) for name in musdb.TEST_SONGS}:
         warnings.append(

@@ -60,9 +60,9 @@ class SongFigures:
         subset: as in `Track`.
         sounds: by stem, and "mixture" if the song has its own; those that cannot be read are left out.
         failures: by stem, why it cannot be read.
-        sum_sdr_db: of the sum of the stems as an estimate of the song's own mixture, at the best gain; None
-            if there is no such mixture, or one of the two is silent.
-        sum_gain_db: that gain: how much louder the mixture is than the sum.
+        sum_sdr_db: of the sum of the stems as an estimate of the song's own mixture, at the best gain from 0
+            on; None if there is no such mixture, or one of the two is silent.
+        sum_gain_db: that gain: how much louder the mixture is than the sum; None if it is 0.
     """
 
     name: str
@@ -187,7 +187,7 @@ class _Sum:
         self._mixture += float(np.square(mixture, dtype=np.float64).sum())
         self._stems += float(np.square(total, dtype=np.float64).sum())
         self._product += float(np.multiply(total, mixture, dtype=np.float64).sum())
-        gain = self._product / self._stems if self._stems else 1.0  # as far as it is known yet
+        gain = self._gain()  # as far as it is known yet
         for stem, piece in stems.items():
             # without the other stems, or else a bass is found where the guitar plays the same notes
             rest = mixture - np.float32(gain) * (total - piece)
@@ -200,11 +200,15 @@ class _Sum:
         """Of the sum as an estimate of the mixture, after `gain_db`; None if either is silent."""
         if not self._mixture or not self._stems:
             return None
-        explained = self._product**2 / self._stems
+        explained = self._gain() ** 2 * self._stems
         return _decibels(self._mixture / max(self._mixture - explained, 1e-14 * self._mixture))
 
     def gain_db(self) -> float | None:
-        return _decibels((self._product / self._stems) ** 2) if self._stems else None
+        return _decibels(self._gain() ** 2)
+
+    def _gain(self) -> float:
+        """Of the mixture over the sum, by least squares; 0 for a sum that is upside down."""
+        return max(0.0, self._product / self._stems) if self._stems else 0.0
 
 
 def _fitted(piece: Block, n_samples: int) -> Block:
