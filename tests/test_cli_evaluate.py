@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from random_models import stemwise_like
+from random_models import random_model, stemwise_like
 from scored_songs import RATE, STEMS, write_song
 from stemwise.checkpoint import save_model
 from stemwise.cli import app
@@ -78,6 +78,20 @@ def test_files_may_have_other_names(tmp_path: Path, model: Path) -> None:
     write_song(tmp_path / "songs" / "one", n_samples=RATE // 4, **{"lead vox": 0.2, "drums": 0.1})
     found = run("evaluate", "-p", model, tmp_path / "songs", "--name", "lead vox=vocals", "--json")
     assert {score["stem"] for score in json.loads(found.stdout)["scores"]} == {"vocals", "drums"}
+
+
+def test_a_model_is_scored_on_stems_of_its_own(tmp_path: Path) -> None:
+    own = random_model(replace(stemwise_like().config, stems=("vocals", "guitar"), remainder="guitar"))
+    save_model(own, tmp_path / "model.safetensors")
+    write_song(tmp_path / "songs" / "one", n_samples=RATE // 4, vocals=0.2, drums=0.1, gtr=0.2)
+    found = run(
+        "evaluate", "-p", tmp_path / "model.safetensors", tmp_path / "songs",
+        "--name", "gtr=guitar", "--metrics", "usdr", "--json",
+    )  # fmt: skip
+    scores = json.loads(found.stdout)["scores"]
+    mixture = {score["stem"]: score["usdr"] for score in scores if score["method"] == "mixture"}
+    expected = 10 * math.log10(0.2**2 / (0.1**2 + 0.2**2))
+    assert mixture == pytest.approx({"vocals": expected, "guitar": expected}, abs=1e-3)
 
 
 def test_json_is_for_machines_alone(songs: Path, model: Path) -> None:

@@ -251,3 +251,5 @@ def test_the_command_speaks_json_and_knows_other_names(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*arguments[:-1], "lead vox"])
     assert isinstance(result.exception, ConfigError)
     assert "must be FILE=STEM" in str(result.exception)
+    result = CliRunner().invoke(app, [*arguments[:-1], "lead vox=vocal"])
+    assert "--name is 'lead vox=vocal', but vocal is none of vocals, drums" in str(result.exception)

@@ -70,7 +70,7 @@ def check(
         files = find_singles(source)
         tracks = [Track(name=str(file.path.relative_to(source)), files={singles: file}) for file in files]
     else:
-        tracks = find_tracks(source, STEMS, names=parse_names(name or []))
+        tracks = find_tracks(source, STEMS, names=parse_names(name or [], STEMS))
     hidden = not sys.stderr.isatty()
     with typer.progressbar(length=len(tracks), label="songs", file=sys.stderr, hidden=hidden) as bar:
         report = run(tracks, source=source, report=lambda _: bar.update(1))
@@ -121,15 +121,19 @@ def catalogue(
     )
 
 
-def parse_names(options: list[str]) -> dict[str, str]:
+def parse_names(options: list[str], stems: tuple[str, ...]) -> dict[str, str]:
     """What `--name` says: stem by file name."""
+    from stemwise.data.track import MIXTURE, UNSPLIT
     from stemwise.errors import ConfigError
 
+    known = (*stems, UNSPLIT, MIXTURE)
     names = {}
     for option in options:
         file, equals, stem = option.rpartition("=")
         if not equals or not file or not stem:
             raise ConfigError(f"--name is {option!r}: it must be FILE=STEM, such as 'lead vox=vocals'")
+        if stem not in known:
+            raise ConfigError(f"--name is {option!r}, but {stem} is none of {', '.join(known)}")
         names[file] = stem
     return names
 

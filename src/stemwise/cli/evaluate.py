@@ -96,11 +96,14 @@ def evaluate(
     chosen = parse_metrics(metrics)
     if plot is not None:
         check_suffix(plot)
-    tracks = find_tracks(songs, STEMS, subset=subset, names=parse_names(name or []))
+    known: tuple[str, ...] = STEMS
     notes: tuple[str, ...] = ()
     if estimates is None:
         loaded = load(model, quiet=as_json)
         separator = Separator(loaded, device=device, precision=precision, mwf=mwf)
+        known = _known(separator.stems)
+    tracks = find_tracks(songs, known, subset=subset, names=parse_names(name or [], known))
+    if estimates is None:
         notes = trained_on(loaded.card, tracks)
     for note in notes:
         typer.echo(f"warning: {note}", err=True)
@@ -127,11 +130,10 @@ def evaluate_as_spleeter(mus_dir: Path, output: Path, params_filename: str, *, m
     from stemwise.evaluate import evaluate_files, write_estimates
     from stemwise.evaluate.scores import MUSEVAL, median_of_finite
     from stemwise.separate import Separator
-    from stemwise.types import STEMS
 
-    tracks = find_tracks(mus_dir, STEMS, subset="test")
     model = load(params_filename, quiet=False, spleeter_layout=True)
     separator = Separator(model, precision="float32", mwf=mwf)
+    tracks = find_tracks(mus_dir, _known(separator.stems), subset="test")
     folder = output / "audio" / "test"
     for track in tracks:
         for path in write_estimates(separator, track, folder):
@@ -145,6 +147,13 @@ def evaluate_as_spleeter(mus_dir: Path, output: Path, params_filename: str, *, m
         for metric in ("csdr", "sar", "sir", "isr"):
             middle = median_of_finite(table.values(stem, metric).values())
             typer.echo(f"INFO:spleeter:{MUSEVAL[metric]}: {middle:.3f}")
+
+
+def _known(stems: Sequence[str]) -> tuple[str, ...]:
+    """Stems to look for: also those that are not estimated are part of a mixture."""
+    from stemwise.types import STEMS
+
+    return tuple(dict.fromkeys((*STEMS, *stems)))
 
 
 @contextmanager
