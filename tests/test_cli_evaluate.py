@@ -4,6 +4,7 @@ import io
 import json
 import math
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,22 @@ def test_wrong_options_are_refused_before_any_work(songs: Path, tmp_path: Path) 
         found = CliRunner().invoke(app, ["evaluate", str(songs), *options])
         assert found.exit_code != 0
         assert message in str(found.exception)
+
+
+def test_a_picture_that_cannot_be_drawn_costs_no_scores(
+    songs: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError("No space left on device")
+
+    command = ["evaluate", str(songs), "-p", str(model), "-o", str(tmp_path / "run"), "--metrics", "usdr"]
+    with monkeypatch.context() as patch:
+        patch.setattr("stemwise.plots.scores.save_scores", full)
+        assert CliRunner().invoke(app, [*command, "--plot", str(tmp_path / "b.svg")]).exit_code != 0
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"scores.json", "report.md"}
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    refused = CliRunner().invoke(app, ["evaluate", "nowhere", "--plot", "b.svg"])
+    assert "a picture needs matplotlib" in str(refused.exception)  # before songs are even looked for
 
 
 def test_spleeter_evaluate_prints_the_original_s_lines(tmp_path: Path, model: Path) -> None:

@@ -89,12 +89,14 @@ def evaluate(
     from stemwise.evaluate import Record, evaluate_files, parse_metrics, trained_on, write_record
     from stemwise.evaluate import evaluate as evaluate_model
     from stemwise.evaluate.record import MUSEVAL_SONGS, to_json
+    from stemwise.plots import require_matplotlib
     from stemwise.plots.scores import check_suffix
     from stemwise.separate import Separator
     from stemwise.types import STEMS
 
     chosen = parse_metrics(metrics)
     if plot is not None:
+        require_matplotlib()
         check_suffix(plot)
     known: tuple[str, ...] = STEMS
     notes: tuple[str, ...] = ()
@@ -117,11 +119,11 @@ def evaluate(
         typer.echo(json.dumps(to_json(record), indent=2))
     else:
         _print(record, group or [])
-    if plot is not None:
-        _draw(record, plot)
     if output is not None:
         write_record(record, output)
         _write_report(record, group or [], plot, output)
+    if plot is not None:
+        _draw(record, plot)
 
 
 def evaluate_as_spleeter(mus_dir: Path, output: Path, params_filename: str, *, mwf: bool) -> None:
