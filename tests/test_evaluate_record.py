@@ -89,6 +89,10 @@ def test_museval_s_own_files_are_read(tmp_path: Path) -> None:
         ('{"format": 2}', "has format 2: this stemwise reads format 1"),
         ('{"format": 1, "scores": [{"track": "a"}]}', "cannot be read as scores: KeyError"),
         ('{"format": 1, "scores": 7}', "cannot be read as scores: TypeError"),
+        (
+            '{"format": 1, "scores": [{"track": "a", "stem": "b", "method": "c", "usdr": "much"}]}',
+            "cannot be read as scores: ValueError",
+        ),
     ],
 )
 def test_files_that_are_no_record_are_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -143,7 +143,9 @@ def _read_scores(path: Path) -> Record:
         return Record(
             model=values["model"], dataset=values["dataset"], table=table, notes=tuple(values["notes"])
         )
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ConfigError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read as scores: {type(error).__name__}: {error}") from error
 
 
@@ -157,7 +159,7 @@ def _read_museval(path: Path) -> list[Score]:
             }
             values = {metric: median_of_finite(row) for metric, row in windows.items()}
             scores.append(Score(track=path.stem, stem=target["name"], values=values, windows=windows))
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ConfigError(
             f"{path} cannot be read as museval's scores: {type(error).__name__}: {error}"
         ) from error
