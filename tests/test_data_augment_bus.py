@@ -77,6 +77,8 @@ def test_a_batch_is_compressed_as_its_examples_are() -> None:
     for i in range(3):
         single = bus.compression_gain(mixture[i : i + 1], threshold[i : i + 1], sample_rate=RATE)
         torch.testing.assert_close(whole[i : i + 1], single)
+        alone = bus.compression_gain(mixture[i, 0], threshold[i, 0], sample_rate=RATE)
+        torch.testing.assert_close(whole[i, 0], alone)
 
 
 @pytest.mark.parametrize("codec", bus.LOSSY)

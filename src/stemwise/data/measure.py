@@ -33,7 +33,7 @@ class SoundFigures:
         missing_s: by how much that is less than the headers say, seconds.
         peak_db: of full scale; None for digital silence.
         level_db: root of the mean square, of full scale; None for digital silence.
-        clipped: share of the samples that stand in a row at full scale or above, 0 to 1.
+        clipped: share of the samples with which three in a row begin at full scale or above, 0 to 1.
         lag_samples: by which it is later than it is in the song's own mixture, at the mixture's sample rate;
             None if there is no such mixture, or it cannot be told.
         digest: of all samples; equal for the same audio in two files.

@@ -75,7 +75,13 @@ def compress(
 
 
 def compression_gain(mixture: Tensor, threshold: Tensor, *, sample_rate: int) -> Tensor:
-    """The compressor's factor `(..., 1, samples)` for a mixture `(..., channels, samples)`."""
+    """The compressor's factor `(..., 1, samples)`, one for all channels.
+
+    Args:
+        mixture: `(..., channels, samples)`.
+        threshold: amplitude from which it is held down, `(..., 1, 1)`, > 0.
+        sample_rate: Hz.
+    """
     n_samples, per_block = mixture.shape[-1], max(1, round(BLOCK_S * sample_rate))
     loudest = mixture.abs().amax(dim=-2, keepdim=True)
     blocks = F.pad(loudest, (0, -n_samples % per_block)).unflatten(-1, (-1, per_block)).amax(dim=-1)
@@ -86,8 +92,8 @@ def compression_gain(mixture: Tensor, threshold: Tensor, *, sample_rate: int) ->
         at = at + (wanted - at) * torch.where(wanted > at, rise, fall)
         reduction.append(at)
     # drawn straight from the middle of one block to that of the next
-    line = torch.stack(reduction, dim=-1).flatten(0, -3)
-    line = F.interpolate(line, scale_factor=per_block, mode="linear", align_corners=False)
+    line = torch.stack(reduction, dim=-1).flatten(0, -2)
+    line = F.interpolate(line[None], scale_factor=per_block, mode="linear", align_corners=False)
     return from_db(-line[..., :n_samples]).reshape(*mixture.shape[:-2], 1, n_samples)
 
 
