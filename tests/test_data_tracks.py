@@ -248,13 +248,17 @@ def test_a_part_of_a_file_is_a_stem_file(tmp_path: Path) -> None:
         ),
         ('mix_path,drums_path\n"x.wav,x.wav\n', r"cannot be read as a table"),
         ("mix_path,drums_path\nx.wav,x.wav\nx.wav,x.wav\n", r"two songs named 'x'"),
+        (
+            "mix_path,vocals_path,lead_path\nx.wav,,x.wav\nx.wav,x.wav,x.wav\n",
+            r"line 3: vocals has two files: it must have one",
+        ),
     ],
 )
 def test_a_wrong_table_says_where(tmp_path: Path, text: str, message: str) -> None:
     write(tmp_path / "x.wav", noise(10))
     (tmp_path / "train.csv").write_text(text)
     with pytest.raises(ConfigError, match=message):
-        find_tracks(tmp_path / "train.csv", STEMS)
+        find_tracks(tmp_path / "train.csv", STEMS, names={"lead": "vocals"})
 
 
 def test_songs_of_a_table_are_named_by_what_tells_them_apart_and_may_lack_stems(tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ def read_csv(
         names: stem for the name of a column (without `_path`), where they differ.
 
     Raises:
-        ConfigError: if the file is no such table, lacks the columns of all stems, or names a file that is
-            not there.
+        ConfigError: if the file is no such table, lacks the columns of all stems, names a file that is not
+            there, or two of one stem.
     """
     rows = read_table(table)
     columns = {name: name for name in stems} | {name: stem for name, stem in names.items() if stem in stems}
@@ -43,11 +43,12 @@ def read_csv(
         )
     tracks = []
     for number, row in enumerate(rows, start=2):
-        files = {
-            stem: _file(table, number, column, row, root or table.parent)
-            for column, stem in columns.items()
-            if row[column]
-        }
+        files = dict[str, StemFile]()
+        for column, stem in columns.items():
+            if row[column] and stem in files:
+                raise ConfigError(f"{table}, line {number}: {stem} has two files: it must have one")
+            if row[column]:
+                files[stem] = _file(table, number, column, row, root or table.parent)
         mixture = _file(table, number, "mix_path", row, root or table.parent)
         is_generic = mixture.path.stem.casefold() in ("mix", "mixture")
         name = mixture.path.parent.name if is_generic else mixture.path.stem
