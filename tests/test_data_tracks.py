@@ -261,6 +261,14 @@ def test_a_wrong_table_says_where(tmp_path: Path, text: str, message: str) -> No
         find_tracks(tmp_path / "train.csv", STEMS, names={"lead": "vocals"})
 
 
+def test_bass_and_other_in_one_are_no_song_for_who_wants_neither(tmp_path: Path) -> None:
+    for path in (tmp_path / "a" / "bass_and_other.wav", tmp_path / "b" / "vocals.wav"):
+        path.parent.mkdir()
+        write(path, noise(10))
+    assert [track.name for track in find_tracks(tmp_path, STEMS)] == ["a", "b"]
+    assert [track.name for track in find_tracks(tmp_path, ("vocals", "drums"))] == ["b"]
+
+
 def test_songs_of_a_table_are_named_by_what_tells_them_apart_and_may_lack_stems(tmp_path: Path) -> None:
     for name in ("a/mix.wav", "b/Mixture.wav", "b/song.wav"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

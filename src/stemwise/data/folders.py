@@ -32,7 +32,8 @@ def find_songs(folder: Path, stems: tuple[str, ...], names: Mapping[str, str]) -
     Raises:
         ConfigError: if a stem has two files.
     """
-    wanted = {stem.casefold(): stem for stem in (*stems, UNSPLIT, MIXTURE)}
+    unsplit = (UNSPLIT,) if {"bass", "other"} <= set(stems) else ()  # of no use to who wants one of them
+    wanted = {stem.casefold(): stem for stem in (*stems, *unsplit, MIXTURE)}
     wanted |= {name.casefold(): wanted[stem] for name, stem in names.items() if stem in wanted}
     for holder in (folder, *(folder / subset for subset in SUBSETS)):
         for path in sorted(holder.iterdir()) if holder.is_dir() else ():
