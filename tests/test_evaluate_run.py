@@ -84,6 +84,16 @@ def test_a_song_s_own_mixture_is_what_is_separated(tmp_path: Path) -> None:
     assert value(table, "vocals") == pytest.approx(decibels(0.16, 0.04), abs=1e-4)
 
 
+def test_the_oracle_counts_what_a_mixture_holds_beside_the_known_stems(tmp_path: Path) -> None:
+    """Half of the power is a voice, half is not known: masks of a half leave a quarter of the error each."""
+    write_song(tmp_path / "song", n_samples=RATE, vocals=0.4)
+    mixture = impulses(0, 0.4, RATE) + impulses(5, 0.4, RATE)
+    soundfile.write(tmp_path / "song" / "mixture.wav", mixture, RATE, subtype="FLOAT")
+    table = evaluate(Oracle({"vocals": 1.0}), find_tracks(tmp_path, STEMS))
+    assert value(table, "vocals", method=MIXTURE) == pytest.approx(0.0, abs=1e-4)
+    assert value(table, "vocals", method=ORACLE) == pytest.approx(decibels(1, 0.25 + 0.25), abs=1.0)
+
+
 def test_stems_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
     track = write_song(tmp_path / "overlap", vocals=0.4, drums=0.1, accompaniment=0.2)
     with pytest.raises(ConfigError, match="overlap has files of accompaniment and of drums"):

@@ -14,7 +14,7 @@ from stemwise.evaluate.oracle import ratio_mask_oracle
 from stemwise.evaluate.scores import DEFAULT_METRICS, MIXTURE, MODEL, ORACLE, SDRS, Score, score_song
 from stemwise.evaluate.songs import check_signal, comparable, read_song
 from stemwise.evaluate.table import EvaluationTable
-from stemwise.separate import Separator
+from stemwise.separate import RESIDUAL, Separator
 from stemwise.stft import STFTConfig
 from stemwise.types import STEMS, Progress
 
@@ -172,7 +172,10 @@ class _Songs:
         ends = [metric for metric in SDRS if metric in self.metrics]
         if ends:
             scores += scored(MIXTURE, dict.fromkeys(estimates, song.mixture), ends)
-            masked = ratio_mask_oracle(song.mixture, song.references, STFTConfig())
+            sources = dict(song.references)
+            if track.mixture is not None:  # which may hold more than the stems that are known
+                sources[RESIDUAL] = song.mixture - torch.stack(list(sources.values())).sum(dim=0)
+            masked = ratio_mask_oracle(song.mixture, sources, STFTConfig())
             scores += scored(ORACLE, {stem: masked[stem] for stem in estimates}, ends)
         return scores
 
