@@ -40,23 +40,16 @@ def step(
     """
     _set_modes(state, config)
     state.optimizer.zero_grad()
-    weights = stem_weights(config).to(process.device)
-    total = 0.0
-    for number, part in enumerate(parts, start=1):
-        with process.kept_apart(objective, is_last=number == len(parts)):
-            loss = in_all(objective(part.mixture, part.targets), part.known, weights) / len(parts)
-            state.scaler.scale(loss).backward()
-        total += loss.item()
-    total = process.mean(total)
-    if not isfinite(total):
+    loss = process.mean(_backward(state, objective, parts, config, process))
+    if not isfinite(loss):
         raise NonFiniteError(
-            f"the loss of step {state.step} is {total}: the learning rate may be too high,"
+            f"the loss of step {state.step} is {loss}: the learning rate may be too high,"
             " or the precision too low"
         )
     _follow_gradient(state, config)
     state.step += 1
     state.update_average(config.optimizer.average)
-    return total
+    return loss
 
 
 def learning_rate(config: TrainConfig, step: int, halvings: int = 0) -> float:
@@ -84,6 +77,19 @@ def _set_modes(state: TrainState, config: TrainConfig) -> None:
         for module in state.network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
+
+
+def _backward(
+    state: TrainState, objective: nn.Module, parts: list[Example], config: TrainConfig, process: Processes
+) -> float:
+    """Sum up the gradients of all passes; returns the mean loss of this process."""
+    weights, total = stem_weights(config).to(process.device), 0.0
+    for number, part in enumerate(parts, start=1):
+        with process.kept_apart(objective, is_last=number == len(parts)):
+            loss = in_all(objective(part.mixture, part.targets), part.known, weights) / len(parts)
+            state.scaler.scale(loss).backward()
+        total += loss.item()
+    return total
 
 
 def _follow_gradient(state: TrainState, config: TrainConfig) -> None:
