@@ -9,7 +9,8 @@ folder of its own, as `stemwise.data.folders` reads them.
     karaoke/17.mp3,Ann,Blue (Instrumental),
 
 Only `path` must be there, relative to the manifest. An artist or title that is left empty is taken from the
-file's tags; without a kind, what calls itself instrumental or karaoke in its title is one.
+file's tags; without a kind, what says so at the end of its title is an instrumental: "(Instrumental)",
+"- Karaoke Version", in brackets or behind a dash.
 
 Source: Prétet et al., ICASSP 2019: see `stemwise.data.difference`. There songs were matched by metadata and
 fingerprints, here by metadata alone.

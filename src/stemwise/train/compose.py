@@ -118,7 +118,7 @@ def _held_out(tracks: list[Track]) -> list[str]:
     if any(track.subset == "valid" for track in tracks):
         return []
     names = [track.name for track in tracks if track.subset != "test"]
-    return names[:: max(HELD_OUT_EVERY, 1)] if len(names) >= MIN_SONGS else []
+    return names[::HELD_OUT_EVERY] if len(names) >= MIN_SONGS else []
 
 
 def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Passage:
 def passages(
     songs: Mapping[str, Mapping[str, Samples]], stems: tuple[str, ...], *, n_samples: int, count: int
 ) -> list[Passage]:
-    """At least one passage of each song, `count` in all if there are fewer songs, evenly spread over them."""
+    """As many passages of each song, evenly spread over it: at least one, and about `count` in all."""
     per_song = max(1, round(count / max(len(songs), 1)))
     chosen = []
     for name, song in songs.items():
