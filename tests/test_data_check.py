@@ -228,6 +228,18 @@ def test_the_command_prints_a_table_and_fails_on_errors(tmp_path: Path) -> None:
     assert "1 song, 0:03: 1 error, 0 warnings" in result.stdout
 
 
+def test_the_table_is_whole_in_a_narrow_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    name = "a song of a long name that says it all"
+    write_song(tmp_path / "train" / name)
+    (tmp_path / "train" / name / "bass.wav").write_text("lyrics")
+    printed = CliRunner().invoke(app, ["data", "check", str(tmp_path)]).stdout
+    header, row = printed.splitlines()[:2]
+    assert header.split() == ["song", "subset", "length", "kHz", *STEMS, "mixture"]
+    assert row.startswith(f"{name}  train     0:03    8 ")
+    assert "unreadable" in row
+
+
 def test_single_files_are_checked_too(tmp_path: Path) -> None:
     write(tmp_path / "a" / "x.wav", sound(0))
     write(tmp_path / "y.wav", sound(0))

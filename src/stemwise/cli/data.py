@@ -142,8 +142,10 @@ def _print(report: "DataReport", noun: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from stemwise.cli.tables import print_table
+
     console = Console(highlight=False)
-    console.print(_table(report.songs))
+    print_table(console, _table(report.songs))
     note = "Levels are in dB of full scale, root of the mean square."
     if any(song.sum_sdr_db is not None for song in report.songs):
         note += " Sum: how well the stems add up to the mixture, SDR in dB."
@@ -173,7 +175,7 @@ def _table(songs: "Sequence[SongFigures]") -> "Table":
     order = {stem: number for number, stem in enumerate((*STEMS, UNSPLIT, MIXTURE))}
     stems = sorted(found, key=lambda stem: order.get(stem, 0))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("song", overflow="fold")
+    table.add_column("song")
     table.add_column("subset")
     for title in ("length", "kHz", *stems, "sum"):
         table.add_column(title, justify="right")

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _MEASURE, _OUTPUT, _ENGINE = "What is measured", "Output", "Engine"
 REPORT = "report.md"
-FOLDED_NAME = 16  # columns that a song's name has at least, on a terminal however narrow
 
 
 def evaluate(
@@ -175,25 +174,17 @@ def _watching(n_songs: int, *, museval: Path | None, quiet: bool) -> Iterator[di
 
 
 def print_rows(console: "Console", rows: list[list[str]]) -> None:
-    """Print a table whose first row is the header, and all columns but the first figures.
-
-    On a narrow terminal names are folded; figures are never cut off.
-    """
-    from rich.cells import cell_len
+    """Print a table; the first row is the header, all columns but the first are figures."""
     from rich.table import Table
+
+    from stemwise.cli.tables import print_table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     for index, cell in enumerate(rows[0]):
-        table.add_column(cell, justify="right" if index else "left", no_wrap=index > 0, overflow="fold")
+        table.add_column(cell, justify="right" if index else "left")
     for row in rows[1:]:
         table.add_row(*row)
-    names, *figures = (max(map(cell_len, column)) + 2 for column in zip(*rows, strict=True))
-    if console.is_terminal:
-        names = min(names, FOLDED_NAME)
-    width = console.width
-    console.width = max(width, names + sum(figures))
-    console.print(table)
-    console.width = width
+    print_table(console, table)
 
 
 def _print(record: "Record", prefixes: Sequence[str]) -> None:
