@@ -54,10 +54,11 @@ def check(
     Every file is decoded.
 
     Errors: files that cannot be read, are empty, or out of time with the mixture; the same audio in two
-    subsets.
+    subsets, or twice in a song.
 
-    Warnings: silence, clipping, lengths or sample rates that differ, stems that do not add up to the mixture,
-    the same audio in two songs, songs of MUSDB18's test set, files that are not used.
+    Warnings: silence, clipping, files that are cut off, lengths or sample rates that differ, stems that do
+    not add up to the mixture, the same audio in two songs, songs of MUSDB18's test set, files that are not
+    used.
     """
     from dataclasses import asdict
 
