@@ -94,6 +94,10 @@ def is_present(name: str) -> bool:
     return True
 
 
+def git(*arguments: str) -> None:
+    subprocess.run(["git", *arguments], check=True)
+
+
 def clone() -> None:
     """Bring all repositories that are not there yet; say which Debian packages are wanting."""
     for ingredient in ingredients().values():
@@ -102,9 +106,12 @@ def clone() -> None:
         if ingredient.package:
             print(f"{ingredient.name}: apt-get install {ingredient.package}")
             continue
-        target = library() / ingredient.repository.partition("/")[2]
+        target = library() / Path(ingredient.repository).name
         source = f"https://github.com/{ingredient.repository}.git"
-        subprocess.run(["git", "clone", "--quiet", "--depth", "1", source, str(target)], check=True)
+        git("clone", "--quiet", "--depth", "1", "--no-checkout", source, str(target))
+        # Some repositories have git change line ends, in recordings too.
+        (target / ".git" / "info" / "attributes").write_text("* -text\n")
+        git("-C", str(target), "checkout", "--quiet")
         print(f"{ingredient.name}: {target}")
 
 
