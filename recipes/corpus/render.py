@@ -1,0 +1,126 @@
+"""Render songs with separate stems, to train separators on.
+
+    STEMWISE_LIBRARY=ingredients python recipes/corpus/render.py corpus --songs 360
+
+Each song is a folder, `corpus/00017/`, with `vocals.flac`, `drums.flac`, `bass.flac`, `other.flac` and how
+it was made, `manifest.json`. What is there already is not made again, so the command may be stopped and given
+again, or given with more songs. In the end, `CREDITS.md` names whatever was used, and `REPORT.md` counts it.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import soundfile
+from library import Missing, library
+from notes import SAMPLE_RATE
+from report import write_credits, write_report
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from song import make_song, stream
+
+SHORTEST_S, LONGEST_S = 45, 75
+SONGS_PER_WORKER = 60  # then a new process: sample libraries leave much behind in memory
+
+
+def render_song(folder: Path, number: int, seed: int) -> float:
+    """One song into its folder, whole or not at all.
+
+    Returns:
+        Its length in seconds.
+    """
+    duration_s = float(stream(seed, number, "duration").uniform(SHORTEST_S, LONGEST_S))
+    song = make_song(number, seed=seed, duration_s=duration_s)
+    partial = folder / f".{number:05}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for stem, audio in song.stems.items():
+        soundfile.write(partial / f"{stem}.flac", audio.T, SAMPLE_RATE, subtype="PCM_16")
+    (partial / "manifest.json").write_text(json.dumps(song.manifest, indent=1) + "\n", encoding="utf-8")
+    partial.rename(folder / f"{number:05}")
+    return float(song.manifest["duration_s"])
+
+
+def attempt(folder: Path, number: int, seed: int) -> tuple[float, str]:
+    """The worker: the length of a song, or why there is none."""
+    try:
+        return render_song(folder, number, seed), ""
+    except Exception:  # one song must not end the batch
+        return 0.0, traceback.format_exc()
+
+
+def render_songs(folder: Path, numbers: Sequence[int], seed: int, jobs: int) -> int:
+    """All songs that are not there yet.
+
+    Returns:
+        How many failed; `failed.log` in the folder says why.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [number for number in numbers if not (folder / f"{number:05}" / "manifest.json").exists()]
+    failures: dict[int, str] = {}
+    started, rendered_s = time.monotonic(), 0.0
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[speed]:.1f} hours of songs an hour"),
+    )
+    with (
+        Progress(*columns) as progress,
+        ProcessPoolExecutor(
+            jobs, mp_context=get_context("spawn"), max_tasks_per_child=SONGS_PER_WORKER
+        ) as pool,
+    ):
+        task = progress.add_task("songs", total=len(missing), speed=0.0)
+        futures: dict[Future[tuple[float, str]], int] = {
+            pool.submit(attempt, folder, number, seed): number for number in missing
+        }
+        for future in as_completed(futures):
+            seconds, fault = future.result()
+            rendered_s += seconds
+            if fault:
+                failures[futures[future]] = fault
+            progress.update(task, advance=1, speed=rendered_s / (time.monotonic() - started))
+    log = "\n".join(f"song {number}\n{fault}" for number, fault in sorted(failures.items()))
+    (folder / "failed.log").write_text(log, encoding="utf-8")
+    return len(failures)
+
+
+def numbers_of(text: str) -> range:
+    """`360` is 0 to 359; `100:200` is 100 to 199."""
+    first, colon, last = text.partition(":")
+    try:
+        return range(int(first), int(last)) if colon else range(int(first))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number of songs, or FIRST:END") from None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("output", type=Path, help="the folder of the songs")
+    parser.add_argument("--songs", type=numbers_of, required=True, help="how many, or FIRST:END")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="songs at a time")
+    given = parser.parse_args()
+    try:
+        library()
+    except Missing as error:
+        parser.error(str(error))
+    n_failed = render_songs(given.output, given.songs, given.seed, given.jobs)
+    write_credits(given.output)
+    print(write_report(given.output))
+    if n_failed:
+        print(f"{n_failed} songs failed: see {given.output / 'failed.log'}", file=sys.stderr)
+    return int(n_failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
