@@ -135,11 +135,11 @@ CHORD_MANNERS = {
     "fx": ("sweep",),
 }
 CENTRES = {
-    "guitar": (50, 60),
-    "keys": (54, 66),
-    "organ": (55, 66),
-    "pad": (54, 67),
-    "strings": (57, 72),
+    "guitar": (45, 60),
+    "keys": (50, 66),
+    "organ": (52, 66),
+    "pad": (50, 67),
+    "strings": (52, 72),
     "brass": (56, 68),
     "wind": (62, 76),
     "mallet": (65, 80),
@@ -170,12 +170,15 @@ def chord_part(
     figure = FIGURES[int(rng.integers(len(FIGURES)))]
     n_voices = 3 if role in ("pad", "strings", "brass") else int(rng.integers(3, 6))
     loudness, spread = rng.uniform(60, 105), rng.uniform(0.0, 0.022)
+    has_low_root = rng.random() < LOW_ROOTS.get(role, 0.0)
     notes: list[Note] = []
     for chord in section.chords:
         if manner == "chug":
             pitches = [40 + (chord.root - 40) % 12 + interval for interval in (0, 7, 12)]
         else:
             pitches = voicing(chord, centre, n_voices)
+            if has_low_root:
+                pitches = [LOWEST_ROOT + chord.root, *pitches]
         for index, (beat, length, which) in enumerate(_hits(manner, chord, figure, len(pitches), rng)):
             begin, end = form.seconds(beat), form.seconds(beat + length)
             chosen = (
@@ -215,6 +218,9 @@ def _hits(
     order = [0, 2, 1, 3] if manner == "broken" else list(range(n_pitches)) + list(range(n_pitches - 2, 0, -1))
     return [(float(b), each * 1.3, order[k % len(order)]) for k, b in enumerate(beats)]
 
+
+LOWEST_ROOT = 36  # C2
+LOW_ROOTS = {"guitar": 0.5, "keys": 0.5, "organ": 0.3, "pad": 0.4, "strings": 0.3}  # left hands, low strings
 
 # Of evenly repeated chords: beats between them, share of that for which they sound, share that is left out.
 EVEN = {

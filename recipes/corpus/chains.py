@@ -13,7 +13,9 @@ class Chain:
         low_cut: Hz.
         high_cut: Hz, used with chance `dull`.
         dull: chance of the high cut.
-        tone: dB, largest boost or cut of the bells and shelves.
+        tone: dB, largest boost or cut of the bells.
+        treble: dB of the shelf above 2.5 to 9 kHz.
+        depth: dB of the shelf below 70 to 140 Hz.
         squeeze: chance of a compressor.
         ratio: of the compressor.
         drive: dB of saturation, used with chance `dirt`.
@@ -30,6 +32,8 @@ class Chain:
     high_cut: Range
     dull: float
     tone: float = 5.0
+    treble: Range = (-5, 5)
+    depth: Range = (0, 0)
     squeeze: float
     ratio: Range = (2, 6)
     drive: Range = (0, 10)
@@ -50,7 +54,7 @@ _VOICE = {
     "ratio": (2, 8),
     "dirt": 0.35,
 }
-_PLAYED = {"low_cut": (30, 250), "high_cut": (3000, 12_000), "dull": 0.25, "squeeze": 0.4}
+_PLAYED = {"low_cut": (20, 130), "high_cut": (3000, 12_000), "dull": 0.25, "squeeze": 0.4}
 
 CHAINS: dict[str, Chain] = {
     "lead vocal": Chain(
@@ -61,9 +65,11 @@ CHAINS: dict[str, Chain] = {
     "backing": Chain(**_VOICE, motion=0.15, own_space=0.2, send=0.95, place=0.9, spread=0.3, level=(-14, -3)),
     "spoken": Chain(**_VOICE, motion=0.05, own_space=0.3, send=0.6, place=0.6, level=(-8, 0)),
     "kit": Chain(
-        low_cut=(20, 45),
-        high_cut=(6000, 14_000),
-        dull=0.2,
+        low_cut=(14, 30),
+        high_cut=(4000, 14_000),
+        dull=0.35,
+        treble=(-10, 3),
+        depth=(0, 10),
         squeeze=0.5,
         drive=(0, 8),
         dirt=0.35,
@@ -86,14 +92,16 @@ CHAINS: dict[str, Chain] = {
         level=(-16, -4),
     ),
     "bass": Chain(
-        low_cut=(18, 45),
-        high_cut=(700, 7000),
-        dull=0.6,
+        low_cut=(14, 35),
+        high_cut=(180, 5000),
+        dull=0.8,
         tone=6,
+        treble=(-10, 4),
+        depth=(-2, 9),
         squeeze=0.75,
         ratio=(2, 10),
-        drive=(0, 20),
-        dirt=0.4,
+        drive=(0, 18),
+        dirt=0.3,
         motion=0.1,
         own_space=0.08,
         send=0.06,

@@ -86,10 +86,10 @@ def _bass(form: Form, hits: Hits, rng: np.random.Generator) -> Part:
     manners = STYLES[form.style].bass
     manner, other = (str(m) for m in rng.choice(manners, size=2))
     kicks = [beat for beat, pitch, _ in hits if pitch in (KICK, 35)]
-    transposed = int(rng.choice([0, 0, 0, 12], p=[0.4, 0.3, 0.15, 0.15]))
+    transposed = 12 if rng.random() < 0.08 else 0
     notes: list[Note] = []
     for section in form.sections:
-        if rng.random() < (0.5 if section.energy < 0.35 else 0.04):
+        if rng.random() < (0.3 if section.energy < 0.35 else 0.02):
             continue
         line = bass_line(other if section.kind == "chorus" else manner, form, section, kicks, rng)
         notes += timed_line([(b, n, p + transposed, v) for b, n, p, v in line], form, rng)

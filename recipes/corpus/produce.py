@@ -127,14 +127,15 @@ def shape(kind: str, sound: Sound, chain: Chain, done: Record, rng: np.random.Ge
     """Equalizer, compressor and, for voices, the de-esser and the telephone."""
     bands = [Band("low cut", rng.uniform(*chain.low_cut), float(rng.choice((6, 12, 18))))]
     if rng.random() < chain.dull:
-        bands.append(Band("high cut", rng.uniform(*chain.high_cut), float(rng.choice((6, 12)))))
+        top = float(np.exp(rng.uniform(*np.log(chain.high_cut))))
+        bands.append(Band("high cut", top, float(rng.choice((6, 12, 18)))))
     for _ in range(rng.integers(0, 4)):
         bell = float(np.exp(rng.uniform(np.log(120), np.log(9000))))
         bands.append(Band("bell", bell, rng.uniform(-chain.tone, chain.tone), rng.uniform(0.5, 3)))
-    tilt = drawn(rng, -chain.tone, chain.tone)
+    tilt = drawn(rng, *chain.treble)
     bands.append(Band("high shelf", rng.uniform(2500, 9000), tilt))
-    if kind == "bass":
-        bands.append(Band("low shelf", rng.uniform(70, 140), rng.uniform(-3, 5)))
+    if chain.depth != (0, 0):
+        bands.append(Band("low shelf", rng.uniform(70, 140), rng.uniform(*chain.depth)))
     if kind in VOICES and rng.random() < 0.05:
         done["telephone"] = True
         bands += [Band("low cut", rng.uniform(300, 600), 24), Band("high cut", rng.uniform(2500, 4000), 24)]
