@@ -11,11 +11,12 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from song import make_song, stream
 
 SHORTEST_S, LONGEST_S = 45, 75
-SONGS_PER_WORKER = 60  # then a new process: sample libraries leave much behind in memory
+SONGS_PER_WORKER = 60  # then new processes: sample libraries leave much behind in memory
 
 
 def render_song(folder: Path, number: int, seed: int) -> float:
@@ -73,25 +74,29 @@ def render_songs(folder: Path, numbers: Sequence[int], seed: int, jobs: int) -> 
         TimeRemainingColumn(),
         TextColumn("{task.fields[speed]:.1f} hours of songs an hour"),
     )
-    with (
-        Progress(*columns) as progress,
-        ProcessPoolExecutor(
-            jobs, mp_context=get_context("spawn"), max_tasks_per_child=SONGS_PER_WORKER
-        ) as pool,
-    ):
+    with Progress(*columns) as progress:
         task = progress.add_task("songs", total=len(missing), speed=0.0)
-        futures: dict[Future[tuple[float, str]], int] = {
-            pool.submit(attempt, folder, number, seed): number for number in missing
-        }
-        for future in as_completed(futures):
-            seconds, fault = future.result()
-            rendered_s += seconds
-            if fault:
-                failures[futures[future]] = fault
-            progress.update(task, advance=1, speed=rendered_s / (time.monotonic() - started))
+        n_batch = jobs * SONGS_PER_WORKER
+        for batch in (missing[first : first + n_batch] for first in range(0, len(missing), n_batch)):
+            for number, seconds, fault in finished(folder, batch, seed, jobs):
+                rendered_s += seconds
+                if fault:
+                    failures[number] = fault
+                progress.update(task, advance=1, speed=rendered_s / (time.monotonic() - started))
     log = "\n".join(f"song {number}\n{fault}" for number, fault in sorted(failures.items()))
     (folder / "failed.log").write_text(log, encoding="utf-8")
     return len(failures)
+
+
+def finished(folder: Path, numbers: Sequence[int], seed: int, jobs: int) -> Iterator[tuple[int, float, str]]:
+    """Songs as they get ready: number, length in seconds, why there is none. Its processes end with it."""
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        numbers_by_future = {pool.submit(attempt, folder, number, seed): number for number in numbers}
+        try:
+            for future in as_completed(numbers_by_future):
+                yield numbers_by_future[future], *future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)  # when stopped, only what is under way is finished
 
 
 def numbers_of(text: str) -> range:
@@ -114,6 +119,7 @@ def main() -> int:
         library()
     except Missing as error:
         parser.error(str(error))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     n_failed = render_songs(given.output, given.songs, given.seed, given.jobs)
     write_credits(given.output)
     print(write_report(given.output))
