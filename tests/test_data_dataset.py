@@ -142,7 +142,8 @@ def test_accompaniment_is_all_but_the_voice_where_a_song_has_none() -> None:
         "split": {
             "vocals": constant(0.5),
             "drums": constant(0.125),
-            "bass": constant(0.25),
+            "bass": constant(0.125),
+            "other": constant(0.125),
             "mixture": constant(9),
         },
         "whole": {"vocals": constant(0.5), "accompaniment": constant(0.0625)},
@@ -152,6 +153,95 @@ def test_accompaniment_is_all_but_the_voice_where_a_song_has_none() -> None:
     found = set(batch.sources[:, 1, 0, 0].tolist())
     assert found == {0.375, 0.0625}
     assert torch.equal(batch.known, torch.ones(60, 2))
+
+
+def test_accompaniment_is_the_mixture_less_the_voice_where_stems_are_missing() -> None:
+    stems = ("vocals", "accompaniment")
+    songs = {
+        "some": {"vocals": constant(0.5), "drums": constant(0.125), "mixture": constant(0.75)},
+        "voice": {"vocals": constant(0.5), "mixture": constant(0.625)},
+    }
+    for plain in (True, False):
+        batch = excerpts(songs, stems=stems, plain=plain).batch(40, step_rng(0))
+        torch.testing.assert_close(batch.mixture, batch.sources.sum(dim=1))
+        assert torch.equal(batch.known, torch.ones(40, 2))
+    batch = excerpts(songs, stems=stems, plain=True).batch(40, step_rng(0))
+    assert set(batch.sources[:, 1, 0, 0].tolist()) == {0.25, 0.125}
+    voiceless = {**songs, "unknown": {"drums": constant(0.125), "mixture": constant(0.75)}}
+    batch = excerpts(voiceless, stems=stems, plain=True).batch(60, step_rng(0))
+    unknown = batch.known.sum(dim=1) == 0
+    assert 10 < unknown.sum() < 30
+    assert (batch.mixture[unknown] == 0.75).all()
+
+
+# --- stems that no example is made of
+
+
+def test_stems_that_are_not_asked_for_are_in_the_mixture_of_plain_excerpts() -> None:
+    songs = {"a": {stem: constant(0.125 * (1 + i)) for i, stem in enumerate(STEMS)}}
+    for names in ((), ("scale",)):
+        data = excerpts(songs, stems=("vocals", "drums"), plain=True, augmentations=names)
+        batch = data.batch(10, step_rng(0))
+        gain = batch.sources[:, 0] / 0.125
+        torch.testing.assert_close(batch.sources[:, 1], 0.25 * gain)
+        torch.testing.assert_close(batch.mixture, 1.25 * gain)
+        assert torch.equal(batch.known, torch.ones(10, 2))
+
+
+def test_songs_mixed_anew_have_a_rest_too() -> None:
+    """It is drawn like a stem: of one song, at another speed and level, left out as often."""
+    rests = {
+        "stems": {
+            "vocals": constant(0.1),
+            "drums": constant(0.1),
+            "bass": constant(0.5),
+            "other": constant(-0.4),
+        },
+        "mixture": {"vocals": constant(0.1), "drums": constant(0.1), "mixture": constant(0.3)},
+        "file": {"vocals": constant(0.1), "drums": constant(0.1), "accompaniment": constant(0.2)},
+    }
+    for name, one in rests.items():
+        songs = {"a": one, "bare": {"vocals": constant(0.1), "drums": constant(0.1)}}
+        for p_coherent in (0.0, 1.0):
+            data = excerpts(songs, stems=("vocals", "drums"), p_coherent=p_coherent, p_silent=0.25)
+            batch = data.batch(100, step_rng(0))
+            rest = levels((batch.mixture - batch.sources.sum(dim=1))[:, None])[:, 0]
+            heard = rest > 1e-3
+            assert heard.float().mean().item() == pytest.approx(0.75, abs=0.1), name
+            stems = levels(batch.sources)
+            assert (stems == 0).float().mean().item() == pytest.approx(0.25, abs=0.1)
+            # all of these are 0.1, so their levels after gain, tilt and place are alike
+            typical = stems[stems > 0].median().item()
+            assert rest[heard].median().item() == pytest.approx(typical, rel=0.4), name
+
+
+def test_the_rest_of_a_coherent_example_keeps_time_with_its_stems() -> None:
+    ramp = np.tile(np.linspace(0.01, 1, 20_000, dtype=np.float16), (2, 1))
+    data = excerpts({"a": dict.fromkeys(STEMS, ramp)}, stems=("drums", "bass"), p_coherent=1.0)
+    batch = data.batch(8, step_rng(0))
+    rest = batch.mixture - batch.sources.sum(dim=1)
+    shapes = [
+        (heard / heard.mean(dim=-1, keepdim=True))[..., 10:] for heard in (*batch.sources.unbind(dim=1), rest)
+    ]
+    torch.testing.assert_close(shapes[2], shapes[0], rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(shapes[2], shapes[1], rtol=1e-2, atol=1e-2)
+
+
+def test_a_stem_that_may_be_hidden_in_another_is_unknown() -> None:
+    songs = {
+        "a": {"vocals": constant(0.5), "accompaniment": constant(0.125)},
+        "b": {"vocals": constant(0.25), "drums": constant(0.25), "bass": constant(0.125)},
+    }
+    data = excerpts(songs, stems=("vocals", "drums"), plain=True)
+    batch = data.batch(40, step_rng(0))
+    hidden = batch.sources[:, 0, 0, 0] == 0.5
+    assert 10 < hidden.sum() < 30
+    assert (batch.mixture == 0.625).all()
+    assert torch.equal(batch.known[hidden], torch.tensor([1.0, 0.0]).expand(hidden.sum(), 2))
+    assert torch.equal(batch.known[~hidden], torch.ones((~hidden).sum(), 2))
+    # mixed anew, the rest is that of the other song: beside true drums, an accompaniment's would be no part
+    batch = excerpts(songs, stems=("vocals", "drums"), p_coherent=0.5).batch(40, step_rng(0))
+    assert torch.equal(batch.known, torch.ones(40, 2))
 
 
 def test_silent_songs_are_no_trouble() -> None:

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from stemwise.data.dataset import step_rng
 from stemwise.errors import ConfigError
 from stemwise.train.sources import load_sources, split
+from stemwise.train.validation import passages
 from training import RATE, one_thread, tiny_run, write_songs  # noqa: F401
 
 
@@ -51,7 +53,35 @@ def test_what_stands_behind_the_voice_is_the_accompaniment(tmp_path: Path) -> No
     write_songs(tmp_path / "songs", "one", "held", stems=("vocals", "drums", "bass"))
     config = tiny_run(tmp_path, model={"stems": ["vocals", "accompaniment"]}, data={"mix": {"plain": True}})
     sources = load_sources(config)
-    assert len(sources.excerpts.songs["one"]["accompaniment"]) == 2
+    assert len(sources.excerpts.songs["one"]["accompaniment"].added) == 2
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_all_stems_of_a_song_are_in_the_mixture_whatever_is_asked_for(tmp_path: Path, plain: bool) -> None:
+    write_songs(tmp_path / "songs", "one", "held", stems=("vocals", "drums", "gtr", "bass"))
+    data = {"mix": {"plain": plain}, "names": {"gtr": "guitar"}}
+    sources = load_sources(tiny_run(tmp_path, data=data))
+    assert set(sources.held_out["held"]) == {"vocals", "drums", "guitar", "bass"}
+    (passage,) = passages(sources.held_out, ("vocals", "drums"), n_samples=RATE, count=1)
+    mixture, known = passage.read(RATE)
+    files = [tmp_path / "songs" / "held" / f"{name}.wav" for name in ("vocals", "drums", "gtr", "bass")]
+    np.testing.assert_allclose(mixture.T, sum(soundfile.read(file)[0] for file in files), atol=1e-3)
+    assert set(known) == {"vocals", "drums"}
+    batch = sources.excerpts.batch(8, step_rng(0))
+    assert (batch.mixture - batch.sources.sum(dim=1)).abs().amax(dim=(1, 2)).median() > 0.05
+
+
+def test_songs_with_none_of_the_stems_that_are_asked_for_are_no_songs(tmp_path: Path) -> None:
+    write_songs(tmp_path / "songs", "one", "held")
+    write_songs(tmp_path / "songs", "instrumental", stems=("bass", "other"))
+    assert load_sources(tiny_run(tmp_path)).songs == ("one",)
+
+
+def test_what_a_song_s_own_mixture_holds_is_not_decoded_again(tmp_path: Path) -> None:
+    write_songs(tmp_path / "songs", "one", "held", stems=("vocals", "drums", "bass", "mixture"))
+    for plain in (True, False):
+        sources = load_sources(tiny_run(tmp_path, data={"mix": {"plain": plain}}))
+        assert set(sources.held_out["held"]) == {"vocals", "drums", "mixture"}
 
 
 def test_paths_of_a_table_are_relative_to_the_root(tmp_path: Path) -> None:

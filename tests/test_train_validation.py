@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from random_models import random_model
 from stemwise.data.cache import Samples
+from stemwise.data.songs import Parts
 from stemwise.metrics import sdr
 from stemwise.separate import Separator
 from stemwise.stft import istft, stft
@@ -31,14 +32,14 @@ def test_passages_are_spread_evenly_over_all_songs() -> None:
 
 def test_a_passage_is_read_with_its_mixture() -> None:
     vocals, drums = noise(50, 0), noise(40, 1)
-    mixture, sources = Passage("a", 10, {"vocals": (vocals,), "drums": (drums,)}).read(45)
+    mixture, sources = Passage("a", 10, {"vocals": Parts((vocals,)), "drums": Parts((drums,))}).read(45)
     assert set(sources) == {"vocals", "drums"}
     assert sources["drums"].shape == (2, 45)
     expected = np.pad(vocals.astype(np.float32), ((0, 0), (0, 5)))[:, 10:]
     expected = expected + np.pad(drums.astype(np.float32), ((0, 0), (0, 15)))[:, 10:]
     np.testing.assert_allclose(mixture, expected, atol=1e-6)
     own = noise(50, 2)
-    mixture, sources = Passage("a", 0, {"vocals": (vocals,), "mixture": (own,)}).read(50)
+    mixture, sources = Passage("a", 0, {"vocals": Parts((vocals,)), "mixture": Parts((own,))}).read(50)
     assert set(sources) == {"vocals"}
     np.testing.assert_allclose(mixture, own.astype(np.float32))
 
@@ -55,6 +56,17 @@ def test_what_is_not_known_is_not_scored() -> None:
     mixture, sources = heard("vocals", "accompaniment")
     np.testing.assert_allclose(sources["accompaniment"], song["bass_and_other"].astype(np.float32))
     np.testing.assert_allclose(mixture, sum(s.astype(np.float32) for s in song.values()), atol=1e-6)
+
+
+def test_what_is_not_asked_for_is_heard_in_the_mixture() -> None:
+    song = {stem: noise(50, seed) for seed, stem in enumerate(("vocals", "drums", "bass"))}
+    whole = sum(source.astype(np.float32) for source in song.values())
+    (passage,) = passages({"a": song}, ("vocals", "drums"), n_samples=50, count=1)
+    mixture, sources = passage.read(50)
+    assert set(sources) == {"vocals", "drums"}
+    np.testing.assert_allclose(mixture, whole, atol=1e-6)
+    (passage,) = passages({"a": {**song, "mixture": 2 * song["bass"]}}, ("vocals",), n_samples=50, count=1)
+    np.testing.assert_allclose(passage.read(50)[0], 2 * song["bass"].astype(np.float32))
 
 
 def test_a_passage_is_separated_as_the_engine_separates() -> None:
@@ -82,7 +94,7 @@ def test_scores_are_medians_over_the_passages_in_which_a_stem_is_heard(tmp_path:
     n = config.excerpt_samples
 
     def passage(drums: Samples) -> Passage:
-        return Passage("a", 0, {"vocals": (noise(n, 0),), "drums": (drums,)})
+        return Passage("a", 0, {"vocals": Parts((noise(n, 0),)), "drums": Parts((drums,))})
 
     loud, softer, silent = (passage(noise(n, 1, level)) for level in (0.2, 0.05, 0.0))
     found = scores(Halves(), [loud, softer, silent], config, CPU)

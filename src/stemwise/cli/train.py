@@ -48,7 +48,11 @@ def train(
     ] = None,
     stems: Annotated[
         str | None,
-        typer.Option("--stems", help="Stems to separate into, as vocals,guitar,other.", show_default="all"),
+        typer.Option(
+            "--stems",
+            help="Stems to separate into, as vocals,drums,accompaniment: one should be for the rest.",
+            show_default="all",
+        ),
     ] = None,
     changes: Annotated[
         list[str] | None,

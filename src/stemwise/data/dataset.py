@@ -15,7 +15,7 @@ from torch import Tensor
 
 from stemwise.data.augment import expand, margin, select, timbre
 from stemwise.data.cache import Samples
-from stemwise.data.songs import Lot, Parts, cut, length, parts_of
+from stemwise.data.songs import REST, Lot, Parts, cut, length, parts_of
 from stemwise.data.track import MIXTURE, UNSPLIT
 from stemwise.errors import ConfigError
 
@@ -35,7 +35,7 @@ class MixConfig:
         sample_rate: Hz.
         plain: one place of one song after the other, untouched; only song_weights and augmentations count.
         p_coherent: accompaniment from one place of one song; the voice comes along half of these times.
-        p_silent: per stem, that it is left out.
+        p_silent: per stem, that it is left out; so may the rest be, what songs hold beside the stems.
         p_layer: for vocals and other, that a second one joins in.
         p_reverb: for vocals, that they are put into a room: the single files are dry.
         pool_shares: for a stem, which part of its examples comes from its single files instead of songs.
@@ -81,7 +81,7 @@ class Batch:
     Attributes:
         sources: `(batch, stems, channels, samples)`.
         known: `(batch, stems)`: 1, or 0 where the source is a guess and must not be scored.
-        mixture: `(batch, channels, samples)`: the sum of the sources, or what the song brought as its own.
+        mixture: `(batch, channels, samples)`: sum of the sources and the rest, or what the song brought.
     """
 
     sources: Tensor
@@ -103,11 +103,12 @@ class Excerpts:
     """Endless training batches over songs, `name -> stem -> samples`, and single files, `stem -> samples`.
 
     Args:
-        songs: a song's stems may differ in length (the shorter ones end in silence) and be missing. Its own
-            mixture may stand under "mixture"; it is heard in plain examples, and says that a stem which the
-            song lacks is unknown instead of silent.
+        songs: a song's stems may differ in length (the shorter ones end in silence) and be missing; those not
+            asked for are the rest, heard in the mixture. Its own mixture may stand under "mixture": it is
+            heard in plain examples, and says that a stem which the song lacks is unknown, not silent.
         singles: files of one stem each, strung together.
-        stems: of the examples. "accompaniment" is, where a song does not have it, the sum of all but vocals.
+        stems: of the examples. "accompaniment" is, where a song does not have it, all that the others leave:
+            see `stemwise.data.track.accompaniment`.
         config: how they are mixed.
 
     Raises:
@@ -128,8 +129,9 @@ class Excerpts:
         self._all = Lot(list(songs), config.song_weights)
         self._having = {
             stem: Lot([name for name, song in self.songs.items() if stem in song], config.song_weights)
-            for stem in stems
+            for stem in (*stems, REST)
         }
+        self._drawn = (*stems, REST) if self._having[REST].names else stems
         self._changes = select(config.augmentations, "waveform", sample_rate=config.sample_rate)
         self._drawn_samples = math.ceil(config.excerpt_samples * margin(config.augmentations, "waveform"))
         self._check()
@@ -185,7 +187,7 @@ class Excerpts:
         return sources[:, : len(self.stems)], sources.sum(dim=1)
 
     def _plain(self, sources: Tensor, known: Tensor, rng: torch.Generator) -> Tensor | None:
-        """One place of one song, as it is; returns the song's own mixture if there is one."""
+        """One place of one song, as it is; returns its mixture if that is not the sum of the sources."""
         song = self.songs[self._all.draw(rng)]
         start = self._start(song, self._drawn_samples, rng)
         for s, stem in enumerate(self.stems):
@@ -195,12 +197,21 @@ class Excerpts:
                 known[s] = 0
         if UNSPLIT in song:
             self._add_unsplit(cut(song[UNSPLIT], start, self._drawn_samples), sources, known)
-        return cut(song[MIXTURE], start, self._drawn_samples) if MIXTURE in song else None
+        if MIXTURE in song:
+            return cut(song[MIXTURE], start, self._drawn_samples)
+        return sources.sum(dim=0) + cut(song[REST], start, self._drawn_samples) if REST in song else None
 
-    def _mixed(self, sources: Tensor, known: Tensor, rng: torch.Generator) -> None:
+    def _mixed(self, sources: Tensor, known: Tensor, rng: torch.Generator) -> Tensor | None:
+        """Stems from here and there; returns their mixture if it has a rest, which is one more of them."""
+        drawn = sources.new_zeros(len(self._drawn), *sources.shape[1:])
+        self._draw(drawn, known, rng)
+        sources[:] = drawn[: len(sources)]
+        return drawn.sum(dim=0) if REST in self._drawn else None
+
+    def _draw(self, sources: Tensor, known: Tensor, rng: torch.Generator) -> None:
         config = self.config
         coherent = self._coherent(rng) if _chance(rng, config.p_coherent) else {}
-        for s, stem in enumerate(self.stems):
+        for s, stem in enumerate(self._drawn):
             if _chance(rng, config.p_silent):
                 continue
             if stem in coherent:
@@ -259,7 +270,7 @@ class Excerpts:
         while at < needed:
             file = files[_below(rng, len(files))]
             start = _below(rng, file.shape[1] - needed + 1)
-            piece = cut((file,), start, min(needed - at, file.shape[1]))
+            piece = cut(Parts((file,)), start, min(needed - at, file.shape[1]))
             line[:, at : at + piece.shape[1]] = piece
             gap = -math.log1p(-_between(rng, 0, 1)) * 0.05 * needed
             at += max(1, piece.shape[1] + int(gap))

@@ -20,20 +20,26 @@ from stemwise.errors import ConfigError
 from stemwise.naming import AUDIO_SUFFIXES
 
 
-def find_songs(folder: Path, stems: tuple[str, ...], names: Mapping[str, str]) -> Iterator[Track]:
+def find_songs(
+    folder: Path, stems: tuple[str, ...], names: Mapping[str, str], beside: tuple[str, ...] = ()
+) -> Iterator[Track]:
     """Every song in a folder and its subsets that has at least one of the stems, in the order of their names.
 
     Args:
         folder: see above.
-        stems: which are wanted; what else lies there is left alone.
+        stems: which are wanted.
+        beside: stems that come along from these songs; what else lies there is left alone.
         names: stem for the name of a file, where they differ: `{"Lead Vox": "vocals", "mix": "mixture"}`.
             Capital letters make no difference.
 
     Raises:
         ConfigError: if a stem has two files.
     """
-    unsplit = (UNSPLIT,) if {"bass", "other"} <= set(stems) else ()  # of no use to who wants one of them
-    wanted = {stem.casefold(): stem for stem in (*stems, *unsplit, MIXTURE)}
+    if {"bass", "other"} <= set(stems):  # of no use to who wants one of them
+        stems = (*stems, UNSPLIT)
+    elif {"bass", "other"} <= {*stems, *beside}:
+        beside = (*beside, UNSPLIT)
+    wanted = {stem.casefold(): stem for stem in (*beside, *stems, MIXTURE)}
     wanted |= {name.casefold(): wanted[stem] for name, stem in names.items() if stem in wanted}
     for holder in (folder, *(folder / subset for subset in SUBSETS)):
         for path in sorted(holder.iterdir()) if holder.is_dir() else ():
@@ -45,7 +51,7 @@ def find_songs(folder: Path, stems: tuple[str, ...], names: Mapping[str, str]) -
             else:
                 continue
             mixture = files.pop(MIXTURE, None)
-            if files:
+            if any(stem in files for stem in stems):
                 yield Track(name=name, files=files, mixture=mixture, subset=_subset(holder, name))
 
 

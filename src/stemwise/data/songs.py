@@ -1,7 +1,7 @@
 """Songs as a loader sees them: what each stem is the sum of, pieces of it, and which song comes next."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,34 +9,52 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stemwise.data.cache import Samples
-from stemwise.data.track import MIXTURE, UNSPLIT
+from stemwise.data.track import ACCOMPANIMENT, MIXTURE, UNSPLIT, Terms, accompaniment, rest, summands
 
-ACCOMPANIMENT = "accompaniment"  # where a song has no such stem: all of its stems but the voice
+REST = "/rest"  # what a song holds beside the wanted stems; no file can be named so
 
-Parts: TypeAlias = tuple[Samples, ...]  # what a source is the sum of
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a source is made of: the sum of these sounds, less those that are taken off; at least one."""
+
+    added: tuple[Samples, ...]
+    taken: tuple[Samples, ...] = ()
 
 
 def parts_of(song: Mapping[str, Samples], stems: tuple[str, ...]) -> dict[str, Parts]:
-    """The stems that a song has of those that are wanted; also its own mixture, and bass and other in one."""
+    """The stems that a song has of those that are wanted, and what else is heard in its mixture.
+
+    That is `REST`, and bass and other in one. A song's own mixture stands under "mixture"; so does the sum of
+    all of its stems where a wanted one that is missing may be a part of another.
+    """
     wanted = (*stems, MIXTURE, UNSPLIT) if {"bass", "other"} <= set(stems) else (*stems, MIXTURE)
-    parts: dict[str, Parts] = {stem: (song[stem],) for stem in wanted if stem in song}
-    behind = tuple(samples for stem, samples in song.items() if stem not in ("vocals", MIXTURE))
-    if ACCOMPANIMENT in stems and behind:
-        parts.setdefault(ACCOMPANIMENT, behind)
-    return parts
+    made: dict[str, Terms | None] = {stem: Terms((stem,)) for stem in wanted if stem in song}
+    if ACCOMPANIMENT in stems:
+        made.setdefault(ACCOMPANIMENT, accompaniment(song, stems))
+    made[REST] = rest(song, stems)
+    if made[REST] is None:
+        made.setdefault(MIXTURE, Terms(tuple(summands(song))))
+    return {
+        name: Parts(tuple(song[term] for term in terms.added), tuple(song[term] for term in terms.taken))
+        for name, terms in made.items()
+        if terms is not None and terms.added
+    }
 
 
 def cut(parts: Parts, start: int, n_samples: int) -> Tensor:
-    """The sum's `n_samples` from `start`, zeros after the end, float32 `(2, n_samples)`."""
-    first, *others = (_piece(samples, start, n_samples) for samples in parts)
+    """The source's `n_samples` from `start`, zeros after the end, float32 `(2, n_samples)`."""
+    first, *others = (_piece(samples, start, n_samples) for samples in parts.added)
     for other in others:
         first += other
+    for samples in parts.taken:
+        first -= _piece(samples, start, n_samples)
     return first
 
 
 def length(parts: Parts) -> int:
     """Samples."""
-    return max(int(samples.shape[1]) for samples in parts)
+    return max(int(samples.shape[1]) for samples in (*parts.added, *parts.taken))
 
 
 class Lot:

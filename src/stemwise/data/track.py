@@ -1,13 +1,14 @@
-"""One song: which file holds each of its stems, and reading them.
+"""One song: which file holds each of its stems, reading them, and what they add up to.
 
 A song may lack stems. Where bass and other could not be told apart, `bass_and_other` stands for both: such a
 song serves against vocals and drums only. What is silent is not what is unknown: `Track.files` says which
 stems are known.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,14 @@ from stemwise.errors import ConfigError
 
 UNSPLIT = "bass_and_other"
 MIXTURE = "mixture"
+ACCOMPANIMENT = "accompaniment"
 SUBSETS = ("train", "valid", "test")
+# stems that stand for several, and what each of them is sure not to hold
+NOT_WITHIN = {
+    ACCOMPANIMENT: {"vocals"},
+    UNSPLIT: {"vocals", "drums"},
+    "other": {"vocals", "drums", "bass"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +118,62 @@ def read_mixture(track: Track, *, sample_rate: int) -> NDArray[np.float32]:
     return mixture
 
 
+class Terms(NamedTuple):
+    """A sound made of others, by their names: of these that are added, less those that are taken off."""
+
+    added: tuple[str, ...]
+    taken: tuple[str, ...] = ()
+
+
 def summands(stems: Iterable[str]) -> list[str]:
-    """The stems that add up to the mixture: an accompaniment does not count beside parts of it."""
+    """The stems that add up to the mixture: of an accompaniment and its parts, whichever is whole."""
     stems = list(stems)
-    if set(stems) <= {"vocals", "accompaniment"}:
-        return stems
-    return [stem for stem in stems if stem != "accompaniment"]
+    parts = [stem for stem in stems if stem != ACCOMPANIMENT]
+    if ACCOMPANIMENT not in stems or is_whole(parts):
+        return parts
+    return [stem for stem in stems if stem in ("vocals", ACCOMPANIMENT)]
+
+
+def is_whole(stems: Collection[str]) -> bool:
+    """Whether they are all that stands behind a voice, going by their names."""
+    named = set(stems)
+    return ACCOMPANIMENT in named or {"drums", "bass", "other"} <= named or {"drums", UNSPLIT} <= named
+
+
+def accompaniment(sounds: Collection[str], stems: Collection[str]) -> Terms | None:
+    """What accompanies `stems` in a song that has no file of it; None if nobody knows.
+
+    It is the sum of the other stems, as museval has it; but where the song's stems are not the whole of its
+    own mixture, that mixture less `stems`.
+
+    Args:
+        sounds: what the song has: stems, and "mixture" if it brings its own.
+        stems: what else is told apart; if nothing is, it is the vocals that are accompanied.
+    """
+    apart = set(stems) - {ACCOMPANIMENT} or {"vocals"}
+    if MIXTURE not in sounds or is_whole(sounds):
+        return Terms(tuple(name for name in sounds if name not in (*apart, MIXTURE)))
+    taken = tuple(name for name in sounds if name in apart)
+    return Terms((MIXTURE,), taken) if len(taken) == len(apart) else None
+
+
+def rest(sounds: Collection[str], stems: Collection[str]) -> Terms | None:
+    """What a song holds beside `stems`; None if one of them that it lacks may be hidden there.
+
+    Args:
+        sounds: what the song has: stems, and "mixture" if it brings its own.
+        stems: what is told apart. An accompaniment is all the rest, so nothing is left beside it but the
+            vocals that it alone accompanies.
+    """
+    own = [name for name in sounds if name != MIXTURE]
+    if ACCOMPANIMENT in stems:
+        return Terms(("vocals",) if set(stems) == {ACCOMPANIMENT} and "vocals" in own else ())
+    summed, missing = summands(own), set(stems) - set(own)
+    told = {*stems, UNSPLIT} if {"bass", "other"} <= set(stems) else set(stems)
+    left = tuple(stem for stem in summed if stem not in told)
+    may_hide = any(missing - NOT_WITHIN[stem] for stem in left if stem in NOT_WITHIN)
+    if may_hide or (MIXTURE in sounds and missing):
+        return None
+    if MIXTURE in sounds and not ("vocals" in own and is_whole(own)):
+        return Terms((MIXTURE,), tuple(stems))
+    return Terms(left, tuple(stem for stem in stems if stem in own and stem not in summed))

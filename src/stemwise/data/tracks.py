@@ -37,7 +37,12 @@ __all__ = [
 
 
 def find_tracks(
-    source: Path, stems: tuple[str, ...], *, subset: str | None = None, names: Mapping[str, str] = {}
+    source: Path,
+    stems: tuple[str, ...],
+    *,
+    subset: str | None = None,
+    names: Mapping[str, str] = {},
+    beside: tuple[str, ...] = (),
 ) -> list[Track]:
     """The songs of a data set that have at least one of the stems; its kind is recognised.
 
@@ -46,6 +51,8 @@ def find_tracks(
         stems: which are wanted.
         subset: "train", "valid" or "test": only the songs of this part; None for all.
         names: stem for the name of a file (or column) where they differ: `{"Lead Vox": "vocals"}`.
+        beside: stems that come along where one of `stems` is there; not from a `.csv` file, whose songs all
+            have their own mixture.
 
     Returns:
         Songs of different names, in an order that depends on names only.
@@ -60,7 +67,7 @@ def find_tracks(
         tracks = read_csv(source, stems, names=names)
     elif source.is_dir():
         try:
-            tracks = list(find_songs(source, stems, names))
+            tracks = list(find_songs(source, stems, names, beside))
         except OSError as error:
             raise ConfigError(f"{error.filename or source} cannot be read: {error.strerror}") from error
     else:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stemwise.data.songs import ACCOMPANIMENT
+from stemwise.data.track import ACCOMPANIMENT
 from stemwise.data.tracks import Track, find_tracks
 from stemwise.errors import ConfigError
 from stemwise.hub import load_model

@@ -6,9 +6,8 @@ from pathlib import Path
 from stemwise.data.cache import Cache, Samples
 from stemwise.data.dataset import Excerpts
 from stemwise.data.singles import find_singles
-from stemwise.data.songs import ACCOMPANIMENT
 from stemwise.data.spleeter_csv import read_csv
-from stemwise.data.track import MIXTURE, Track
+from stemwise.data.track import ACCOMPANIMENT, MIXTURE, UNSPLIT, StemFile, Track
 from stemwise.data.tracks import find_tracks
 from stemwise.errors import ConfigError
 from stemwise.train.config import TrainConfig
@@ -44,11 +43,12 @@ def load_sources(config: TrainConfig) -> Sources:
     data, model = config.data, config.model
     training, held_out = split(data, model.stems)
     cache = Cache(Path(data.cache), sample_rate=model.sample_rate)
-    singles = {stem: cache.load(find_singles(Path(folder))) for stem, folder in data.singles.items()}
-    songs = _decoded(training, cache)
     mix = data.mix_config(config.drawn_samples, model.sample_rate)
+    singles = {stem: cache.load(find_singles(Path(folder))) for stem, folder in data.singles.items()}
+    songs = _decoded(training, cache, model.stems, as_they_are=mix.plain)
     excerpts = Excerpts(songs, singles, stems=model.stems, config=mix)
-    return Sources(excerpts=excerpts, songs=tuple(songs), held_out=_decoded(held_out, cache))
+    passages = _decoded(held_out, cache, model.stems, as_they_are=True)
+    return Sources(excerpts=excerpts, songs=tuple(songs), held_out=passages)
 
 
 def split(data: DataConfig, stems: tuple[str, ...]) -> tuple[list[Track], list[Track]]:
@@ -81,18 +81,30 @@ def _tracks(source: str, data: DataConfig, stems: tuple[str, ...]) -> list[Track
     if source.lower().endswith(".csv"):
         root = Path(data.root) if data.root else Path(source).parent
         return read_csv(Path(source), stems, root=root, names=data.names)
-    if ACCOMPANIMENT in stems:  # where it has no file, it is the sum of what stands behind the voice
-        stems = tuple(dict.fromkeys((*stems, *STEMS)))
-    return find_tracks(Path(source), stems, names=data.names)
+    # asked for or not, a mixture holds them
+    known = tuple(dict.fromkeys((*STEMS, *data.names.values())))
+    if ACCOMPANIMENT in stems:  # where it has no file, it is what the others leave
+        return find_tracks(Path(source), tuple(dict.fromkeys((*stems, *known))), names=data.names)
+    return find_tracks(Path(source), stems, names=data.names, beside=known)
 
 
-def _decoded(tracks: list[Track], cache: Cache) -> Songs:
+def _decoded(tracks: list[Track], cache: Cache, stems: tuple[str, ...], *, as_they_are: bool) -> Songs:
     files = {
         (track.name, name): file
         for track in tracks
-        for name, file in (*track.files.items(), *([(MIXTURE, track.mixture)] if track.mixture else []))
+        for name, file in _needed(track, stems, as_it_is=as_they_are).items()
     }
     songs: Songs = {}
     for (song, name), samples in zip(files, cache.load(list(files.values())), strict=True):
         songs.setdefault(song, {})[name] = samples
     return songs
+
+
+def _needed(track: Track, stems: tuple[str, ...], *, as_it_is: bool) -> dict[str, StemFile]:
+    """The files that are heard: in a song's own mixture, its other stems are already."""
+    if track.mixture is None:
+        return track.files
+    files = track.files
+    if as_it_is and ACCOMPANIMENT not in stems:
+        files = {stem: file for stem, file in files.items() if stem in (*stems, UNSPLIT)}
+    return {**files, MIXTURE: track.mixture}

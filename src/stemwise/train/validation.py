@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from stemwise.data.cache import Samples
-from stemwise.data.songs import Parts, cut, length, parts_of
+from stemwise.data.songs import REST, Parts, cut, length, parts_of
 from stemwise.data.track import MIXTURE, UNSPLIT
 from stemwise.masks import apply_mask, ratio_masks
 from stemwise.metrics import sdr
@@ -30,7 +30,7 @@ class Passage:
     Attributes:
         song: its name.
         start: first sample.
-        parts: what the song's stems are the sum of, and its mixture if it has its own.
+        parts: of the song's stems, of what it holds beside them, and its own mixture if it has one.
     """
 
     song: str
@@ -43,6 +43,7 @@ class Passage:
         mixture = sources.pop(MIXTURE, None)
         if mixture is None:
             mixture = torch.stack(list(sources.values())).sum(dim=0)
+        sources.pop(REST, None)
         if sources.pop(UNSPLIT, None) is not None:
             sources = {stem: source for stem, source in sources.items() if stem not in ("bass", "other")}
         return mixture, sources
