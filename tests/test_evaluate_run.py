@@ -70,6 +70,32 @@ def test_accompaniment_is_scored_against_the_sum_of_the_rest(tmp_path: Path) -> 
     assert value(table, ACCOMPANIMENT) == pytest.approx(decibels(0.01 + 0.04, 0.16), abs=1e-4)
 
 
+def test_accompaniment_is_the_mixture_less_the_voice_where_stems_are_missing(tmp_path: Path) -> None:
+    separator = Oracle({"vocals": 0.0, ACCOMPANIMENT: 1.0})
+    unnamed = impulses(5, 0.2)
+    for name, known in (("voice", {}), ("some", {"drums": 0.1})):
+        write_song(tmp_path / name, vocals=0.4, **known)
+        mixture = impulses(0, 0.4) + unnamed + (impulses(1, 0.1) if known else 0)
+        soundfile.write(tmp_path / name / "mixture.wav", mixture, RATE, subtype="FLOAT")
+    table = evaluate(separator, find_tracks(tmp_path, STEMS))
+    assert table.values(ACCOMPANIMENT, "usdr") == pytest.approx(
+        {"voice": decibels(0.04, 0.16), "some": decibels(0.04 + 0.01, 0.16)}, abs=1e-4
+    )
+
+
+def test_accompaniment_of_a_whole_song_is_the_sum_of_its_other_stems(tmp_path: Path) -> None:
+    """As museval has it, whatever was done to the mixture; of an unknown voice, there is none."""
+    write_song(tmp_path / "songs" / "whole", vocals=0.4, drums=0.1, bass_and_other=0.2)
+    write_song(tmp_path / "songs" / "voiceless", drums=0.1)
+    for name in ("whole", "voiceless"):
+        path = tmp_path / "songs" / name / "mixture.wav"
+        soundfile.write(path, impulses(1, 0.1) + impulses(2, 0.2), RATE, subtype="FLOAT")
+    table = evaluate(Oracle({"vocals": 0.0, ACCOMPANIMENT: 2.0}), find_tracks(tmp_path / "songs", STEMS))
+    assert table.values(ACCOMPANIMENT, "usdr") == pytest.approx({"whole": 0.0}, abs=1e-4)
+    alone = evaluate(Oracle({ACCOMPANIMENT: 1.0}), [write_song(tmp_path / "alone", vocals=0.4, drums=0.1)])
+    assert value(alone, ACCOMPANIMENT) == pytest.approx(decibels(0.01, 0.16), abs=1e-4)
+
+
 def test_piano_is_a_part_of_other_where_it_is_not_known_apart(tmp_path: Path) -> None:
     track = write_song(tmp_path / "song", vocals=0.4, other=0.2)
     table = evaluate(Oracle({"vocals": 1.0, "other": 0.3, "piano": 0.7}), [track])

@@ -43,7 +43,7 @@ def evaluate(
     Args:
         separator: it hears the tracks at its model's sample rate.
         tracks: see `stemwise.data.tracks.find_tracks`. What the separator gives as accompaniment is scored
-            against the sum of the stems that it does not give, unless the track has one of its own.
+            against what the other stems that it gives leave, unless the track has one of its own.
         metrics: names of `METRICS`. The ends of the scale are scored by SDRs alone.
         begin: called with each track's name.
         report: called after each track, with its scores.

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from stemwise.checkpoint import ModelCard
+from stemwise.data.track import ACCOMPANIMENT, MIXTURE, accompaniment
 from stemwise.data.tracks import Track, read_mixture, read_sources
 from stemwise.errors import ConfigError, NonFiniteError, ShapeError
-from stemwise.separate import ACCOMPANIMENT
 
 SILENCE = 1e-6  # mean square, -60 dB: softer references count as silent, what leaks there is no music
 OTHER = "other"
@@ -29,7 +29,8 @@ def read_song(track: Track, stems: Sequence[str], *, sample_rate: int) -> Song:
     """Read what the estimates of these stems are compared with.
 
     Args:
-        track: where `accompaniment` is estimated and not known, it is the sum of what is not estimated.
+        track: where `accompaniment` is estimated and has no file, it is what the other estimates leave: see
+            `stemwise.data.track.accompaniment`.
         stems: that there are estimates of.
         sample_rate: Hz.
 
@@ -56,8 +57,14 @@ def read_song(track: Track, stems: Sequence[str], *, sample_rate: int) -> Song:
         mixture = torch.tensor(read_mixture(track, sample_rate=sample_rate))
         check_signal(f"{track.name}: {track.mixture.path}", mixture, next(iter(sources.values())))
     if ACCOMPANIMENT in stems and ACCOMPANIMENT not in sources:
-        rest = [sources.pop(stem) for stem in list(sources) if stem not in stems]
-        sources[ACCOMPANIMENT] = torch.stack([torch.zeros_like(mixture), *rest]).sum(dim=0)
+        sounds = sources if track.mixture is None else {**sources, MIXTURE: mixture}
+        terms = accompaniment(sounds, stems)
+        if terms is not None:
+            nothing = torch.zeros_like(mixture)
+            added, taken = (sum((sounds[name] for name in part), nothing) for part in terms)
+            apart = terms.taken if MIXTURE in terms.added else set(sources) - set(terms.added)
+            sources = {stem: source for stem, source in sources.items() if stem in apart}
+            sources[ACCOMPANIMENT] = added - taken
     return Song(track.name, sources, mixture)
 
 
