@@ -19,6 +19,7 @@ from stemwise.checkpoint import save_model
 from stemwise.cli import app
 from stemwise.cli.evaluate import print_rows
 from stemwise.cli.spleeter import app as spleeter
+from stemwise.errors import ConfigError
 from stemwise.metrics import bsseval
 
 
@@ -93,6 +94,35 @@ def test_a_model_is_scored_on_stems_of_its_own(tmp_path: Path) -> None:
     mixture = {score["stem"]: score["usdr"] for score in scores if score["method"] == "mixture"}
     expected = 10 * math.log10(0.2**2 / (0.1**2 + 0.2**2))
     assert mixture == pytest.approx({"vocals": expected, "guitar": expected}, abs=1e-3)
+
+
+def test_estimates_of_any_stem_are_scored_by_name(tmp_path: Path) -> None:
+    for place, level in (("songs", 0.2), ("estimates", 0.1)):
+        write_song(tmp_path / place / "one", n_samples=RATE // 4, vocals=level, drums=level, guitar=level)
+    write_song(tmp_path / "songs" / "two", n_samples=RATE // 4, vocals=0.2, drums=0.1, gtr=0.2)
+    write_song(tmp_path / "estimates" / "two", n_samples=RATE // 4, vocals=0.1, drums=0.1, guitar=0.1)
+    command = [
+        "evaluate",
+        tmp_path / "songs",
+        "--estimates",
+        tmp_path / "estimates",
+        "--metrics",
+        "usdr",
+        "--json",
+    ]
+    scores = json.loads(run(*command, "--name", "gtr=guitar").stdout)["scores"]
+    found = {(s["track"], s["stem"]): s["usdr"] for s in scores if s["method"] == "model"}
+    assert set(found) == {(song, stem) for song in ("one", "two") for stem in ("vocals", "drums", "guitar")}
+    assert found["one", "guitar"] == pytest.approx(10 * math.log10(0.2**2 / 0.1**2), abs=1e-3)
+    mixture = next(s["usdr"] for s in scores if (s["method"], s["stem"]) == ("mixture", "vocals"))
+    assert mixture == pytest.approx(10 * math.log10(1 / 2), abs=1e-3)  # the guitar is a part of it
+
+
+def test_options_of_the_engine_are_refused_beside_estimates(songs: Path) -> None:
+    for options in (["-p", "stemwise:4stems"], ["--device", "cpu"], ["--precision", "auto"], ["--mwf"]):
+        found = CliRunner().invoke(app, ["evaluate", str(songs), "--estimates", str(songs), *options])
+        assert isinstance(found.exception, ConfigError)
+        assert f"{options[0]} would have no effect" in str(found.exception)
 
 
 def test_json_is_for_machines_alone(songs: Path, model: Path) -> None:

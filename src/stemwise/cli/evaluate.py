@@ -11,6 +11,7 @@ import typer
 
 from stemwise.cli.data import Names, parse_names
 from stemwise.cli.separate import load
+from stemwise.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _MEASURE, _OUTPUT, _ENGINE = "What is measured", "Output", "Engine"
 REPORT = "report.md"
+DEFAULT_MODEL = "stemwise:4stems"
 
 
 def evaluate(
@@ -32,11 +34,20 @@ def evaluate(
         ),
     ],
     model: Annotated[
-        str, typer.Option("-p", "--model", help="Model: a name (see `stemwise models`) or a file.")
-    ] = "stemwise:4stems",
+        str | None,
+        typer.Option(
+            "-p",
+            "--model",
+            help="Model: a name (see `stemwise models`) or a file.",
+            show_default=DEFAULT_MODEL,
+        ),
+    ] = None,
     estimates: Annotated[
         Path | None,
-        typer.Option(help="Score the stems in this folder, ESTIMATES/song/stem.wav, instead of a model's."),
+        typer.Option(
+            help="Score the stems in this folder, ESTIMATES/song/stem.wav, instead of a model's:"
+            " all that the songs have too, by their names."
+        ),
     ] = None,
     subset: Annotated[
         str | None,
@@ -74,16 +85,22 @@ def evaluate(
         bool, typer.Option("--json", help="Print every score for machines.", rich_help_panel=_OUTPUT)
     ] = False,
     device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=_ENGINE)
-    ] = "auto",
+        str | None,
+        typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=_ENGINE, show_default="auto"),
+    ] = None,
     precision: Annotated[
-        str, typer.Option(help="auto, float32, bfloat16 or float16.", rich_help_panel=_ENGINE)
-    ] = "auto",
+        str | None,
+        typer.Option(
+            help="auto, float32, bfloat16 or float16.", rich_help_panel=_ENGINE, show_default="auto"
+        ),
+    ] = None,
     mwf: Annotated[
         bool, typer.Option("--mwf", help="Multichannel Wiener filter.", rich_help_panel=_ENGINE)
     ] = False,
 ) -> None:
     """Measure how well a model separates songs whose stems are known."""
+    from stemwise.data.folders import file_names
+    from stemwise.data.track import MIXTURE
     from stemwise.data.tracks import find_tracks
     from stemwise.evaluate import Record, evaluate_files, parse_metrics, trained_on, write_record
     from stemwise.evaluate import evaluate as evaluate_model
@@ -91,18 +108,23 @@ def evaluate(
     from stemwise.plots import require_matplotlib
     from stemwise.plots.scores import check_suffix
     from stemwise.separate import Separator
-    from stemwise.types import STEMS
 
+    engine = {"-p": model, "--device": device, "--precision": precision, "--mwf": mwf or None}
+    given = [option for option, value in engine.items() if value is not None]
+    if estimates is not None and given:
+        raise ConfigError(f"--estimates takes stems from files: {', '.join(given)} would have no effect")
     chosen = parse_metrics(metrics)
     if plot is not None:
         require_matplotlib()
         check_suffix(plot)
-    known: tuple[str, ...] = STEMS
     notes: tuple[str, ...] = ()
     if estimates is None:
+        model = model or DEFAULT_MODEL
         loaded = load(model, quiet=as_json)
-        separator = Separator(loaded, device=device, precision=precision, mwf=mwf)
+        separator = Separator(loaded, device=device or "auto", precision=precision or "auto", mwf=mwf)
         known = _known(separator.stems)
+    else:
+        known = _known([name for name in file_names(estimates) if name != MIXTURE])
     tracks = find_tracks(songs, known, subset=subset, names=parse_names(name or [], known))
     if estimates is None:
         notes = trained_on(loaded.card, tracks)

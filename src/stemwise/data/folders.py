@@ -55,6 +55,13 @@ def find_songs(
                 yield Track(name=name, files=files, mixture=mixture, subset=_subset(holder, name))
 
 
+def file_names(folder: Path) -> list[str]:
+    """How the audio files of a folder's songs are named, in small letters and without their suffixes."""
+    songs = ("*", *(f"{subset}/*" for subset in SUBSETS))
+    paths = (path for song in songs for path in folder.glob(f"{song}/*") if is_audio_file(path))
+    return sorted({path.stem.casefold() for path in paths})
+
+
 def _stem_files(song: Path, wanted: Mapping[str, str]) -> dict[str, StemFile]:
     files: dict[str, StemFile] = {}
     for path in sorted(song.iterdir()):

@@ -92,7 +92,7 @@ def evaluate_files(
     folder: Path,
     tracks: Iterable[Track],
     *,
-    stems: Sequence[str] = STEMS,
+    stems: Sequence[str] | None = None,
     metrics: Collection[str] = DEFAULT_METRICS,
     begin: Callable[[str], None] = _nobody,
     report: Callable[[Track, list[Score]], None] = _nobody,
@@ -103,7 +103,7 @@ def evaluate_files(
     Args:
         folder: see `stemwise.data.tracks.find_tracks`; its songs may be more than the tracks.
         tracks: the truth.
-        stems: what else lies in the folder is left alone.
+        stems: what else lies in the folder is left alone; None for the field's and all that the tracks have.
         metrics: as for `evaluate`.
         begin: as for `evaluate`.
         report: as for `evaluate`.
@@ -115,6 +115,8 @@ def evaluate_files(
         DecodeError: for the first file that cannot be read.
     """
     tracks = list(tracks)
+    if stems is None:
+        stems = tuple(dict.fromkeys((*STEMS, *(stem for track in tracks for stem in track.files))))
     estimated = {track.name: track for track in find_tracks(folder, tuple(stems))}
     common = _common_stems(folder, [track.name for track in tracks], estimated, stems)
     with estimated[tracks[0].name].files[common[0]].open() as reader:
