@@ -1,11 +1,13 @@
 import json
 import subprocess
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 
+from stemwise.errors import ConfigError
 from stemwise.train import board, folder
 from stemwise.train.folder import RunFolder, environment
 from stemwise.train.loop import train
@@ -34,6 +36,18 @@ def test_the_recipe_is_known_by_its_commit_and_whether_anything_differs(tmp_path
     assert environment(recipe, 1, CPU, "float32")["recipe"]["changed"]
     other = tmp_path / "mine.json"
     assert not environment(other, 1, CPU, "float32")["recipe"]["is_tracked"]
+
+
+def test_a_run_with_another_optimizer_does_not_go_on(tmp_path: Path) -> None:
+    config = tiny_run(tmp_path, steps=1)
+    train(config, tmp_path / "run")
+    for kind in ("adam", "sgd", "adadelta"):
+        other = replace(config, steps=2, optimizer=replace(config.optimizer, kind=kind))
+        message = rf"optimizer.kind is '{kind}': a run that is resumed keeps its own, 'adamw' in .*run"
+        with pytest.raises(ConfigError, match=message):
+            train(other, tmp_path / "run", resume=True)
+    (tmp_path / "run" / "config.json").unlink()
+    train(replace(config, steps=2), tmp_path / "run", resume=True)
 
 
 def test_the_environment_names_versions_and_no_paths(tmp_path: Path) -> None:

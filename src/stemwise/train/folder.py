@@ -30,6 +30,7 @@ import torch
 
 from stemwise import __version__
 from stemwise.checkpoint import Model, replacing, save_model
+from stemwise.errors import ConfigError
 from stemwise.train.config import TrainConfig
 
 LIBRARIES = ("torch", "numpy", "av", "soundfile", "safetensors")
@@ -62,6 +63,22 @@ class RunFolder:
         _write_text(self.environment, json.dumps(sessions, indent=2) + "\n")
         lines = [line for line in self.read_metrics() if line["step"] <= step] if step else []
         _write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in lines))
+
+    def check_resumed(self, config: TrainConfig) -> None:
+        """See that a run can go on as this configuration describes it.
+
+        Raises:
+            ConfigError: if its optimizer is another one: what that has learnt of the weights is in the state.
+        """
+        try:
+            kind = json.loads(self.config.read_text(encoding="utf-8"))["optimizer"]["kind"]
+        except (OSError, ValueError, KeyError):  # nothing to compare with
+            return
+        if config.optimizer.kind != kind:
+            raise ConfigError(
+                f"optimizer.kind is {config.optimizer.kind!r}: a run that is resumed keeps its own,"
+                f" {kind!r} in {self.path}"
+            )
 
     def log(self, values: Mapping[str, Any]) -> None:
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -56,7 +56,8 @@ def train(
 
     Raises:
         KeyboardInterrupt: after Ctrl-C or SIGTERM, when the step at hand is finished and saved.
-        ConfigError: if the folder holds another run, which would be lost, or the data are not there.
+        ConfigError: if the folder holds another run, which would be lost, or one with another optimizer, or
+            the data are not there.
         NonFiniteError: if the loss is NaN or infinite; the state saved last stays.
         WorkerLost: if another process of the run is gone; likewise.
     """
@@ -94,6 +95,7 @@ class _Run:
         if self.precision == "auto":
             self.precision = "bfloat16" if has_bfloat16(process.device) else "float32"
         if resume:
+            folder.check_resumed(config)
             self.state = TrainState.load(folder.state, config, process.device, precision=self.precision)
         else:
             self.state = TrainState.fresh(config, process.device, precision=self.precision)
