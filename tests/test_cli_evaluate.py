@@ -20,6 +20,7 @@ from stemwise.cli import app
 from stemwise.cli.evaluate import print_rows
 from stemwise.cli.spleeter import app as spleeter
 from stemwise.errors import ConfigError
+from stemwise.evaluate import EvaluationTable, Record, Score, paired_t_test, write_record
 from stemwise.metrics import bsseval
 
 
@@ -187,6 +188,30 @@ def test_runs_are_compared_with_the_first(songs: Path, model: Path, tmp_path: Pa
     assert "two or more" in str(refused.exception)
     refused = CliRunner().invoke(app, ["compare", *map(str, runs), "--metrics", "usdr"])
     assert "no score of a common song" in str(refused.exception)
+
+
+def write_run(folder: Path, values: list[float], *, dataset: str = "songs") -> Path:
+    scores = tuple(Score(track=f"{n}", stem="vocals", values={"usdr": v}) for n, v in enumerate(values))
+    write_record(Record(model="m", dataset=dataset, table=EvaluationTable(scores)), folder)
+    return folder
+
+
+def test_comparisons_for_machines_keep_tiny_probabilities(tmp_path: Path) -> None:
+    first = write_run(tmp_path / "first", [float(n % 3) for n in range(20)])
+    second = write_run(tmp_path / "second", [n % 3 + 1 + 0.01 * (n % 2) for n in range(20)])
+    ((test,),) = (value["tests"] for value in json.loads(run("compare", first, second, "--json").stdout))
+    expected = paired_t_test([0.0] * 20, [1 + 0.01 * (n % 2) for n in range(20)]).p
+    assert 0 < expected < 1e-30
+    assert test["p"] == pytest.approx(expected, rel=1e-4, abs=0)
+    assert test["difference"] == 1.005
+
+
+def test_runs_on_data_sets_of_other_names_are_compared_with_a_warning(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, [1.0, 2.0], dataset=name) for name in ("test", "valid")]
+    found = run("compare", *runs)
+    assert f"warning: {runs[0]} was scored on test, {runs[1]} on valid" in found.stderr
+    unnamed = write_run(tmp_path / "unnamed", [1.0, 2.0], dataset="")
+    assert "warning" not in run("compare", runs[0], runs[0], unnamed).stderr
 
 
 def test_wrong_options_are_refused_before_any_work(songs: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from stemwise.errors import ConfigError
 if TYPE_CHECKING:
     from stemwise.evaluate import PairedTest
 
+DIGITS = 6  # significant ones, of JSON's numbers: probabilities may be tiny
 Tests = dict[str, dict[str, "PairedTest"]]  # by metric and stem
 
 
@@ -43,6 +44,12 @@ def compare(
         if not tests:
             raise ConfigError(f"{runs[0]} and {path} have no score of a common song, stem and metric")
         found.append((f"{path} ({record.model})", tests))
+        if first.dataset and record.dataset and first.dataset != record.dataset:  # museval names none
+            typer.echo(
+                f"warning: {runs[0]} was scored on {first.dataset}, {path} on {record.dataset}:"
+                " songs of one name may not be the same",
+                err=True,
+            )
     if as_json:
         typer.echo(json.dumps([_as_json(name, tests) for name, tests in found], indent=2))
     else:
@@ -74,7 +81,7 @@ def _as_json(second: str, tests: Tests) -> dict[str, Any]:
     return {
         "second": second,
         "tests": [
-            {"metric": metric, "stem": stem, **without_nan(asdict(test))}
+            {"metric": metric, "stem": stem, **without_nan(asdict(test), digits=DIGITS)}
             for metric, by_stem in tests.items()
             for stem, test in by_stem.items()
         ],

@@ -55,14 +55,18 @@ def to_json(record: Record) -> dict[str, Any]:
     return {key: without_nan(value) for key, value in values.items()}
 
 
-def without_nan(value: Any) -> Any:
-    """Numbers rounded, and null for NaN and infinity, which JSON has not; also in lists and objects."""
+def without_nan(value: Any, *, digits: int | None = None) -> Any:
+    """Numbers rounded, and null for NaN and infinity, which JSON has not; also in lists and objects.
+
+    Scores in dB have museval's decimals; what may be tiny needs so many significant `digits` instead.
+    """
     if isinstance(value, dict):
-        return {key: without_nan(part) for key, part in value.items()}
+        return {key: without_nan(part, digits=digits) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [without_nan(part) for part in value]
+        return [without_nan(part, digits=digits) for part in value]
     if isinstance(value, float):
-        return round(value, DECIMALS) if math.isfinite(value) else None
+        rounded = round(value, DECIMALS) if digits is None else float(f"{value:.{digits}g}")
+        return rounded if math.isfinite(value) else None
     return value
 
 
