@@ -153,6 +153,18 @@ def test_a_full_disk_is_an_error_that_says_what_is_needed(
     assert sounds_in(folder) == []
 
 
+def test_a_cached_file_that_cannot_be_read_is_no_error_of_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    file, folder = write(tmp_path / "x.wav", noise(500)), tmp_path / "cache"
+    monkeypatch.setattr(cache_module.np, "load", refused)
+    with pytest.raises(DecodeError, match=r"cache.*\.npy: cannot be read: Permission denied"):
+        Cache(folder, sample_rate=RATE).load([file])
+
+
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(EncodeError, match=r"the cache .*file cannot be written"):

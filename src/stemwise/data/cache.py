@@ -41,7 +41,8 @@ class Cache:
         Mono becomes two equal channels. Several files are decoded at a time, each in constant memory.
 
         Raises:
-            DecodeError: for the first file that holds no sound that can be read.
+            DecodeError: for the first file that holds no sound that can be read, or one of the cache that
+                cannot be.
             EncodeError: if the cache cannot be written, as on a full disk.
         """
         try:
@@ -69,7 +70,9 @@ class Cache:
             samples = _mapped(cached)  # another process may have made it meanwhile
             if samples is None:
                 self._decode(file, cached)
-                samples = np.load(cached, mmap_mode="r")
+                samples = _mapped(cached)
+        if samples is None:
+            raise DecodeError(f"{cached}: cannot be read: it is gone, or was cut off, since it was written")
         return samples
 
     def _decode(self, file: StemFile, cached: Path) -> None:
@@ -117,6 +120,8 @@ def _mapped(cached: Path) -> Samples | None:
         samples: Samples = np.load(cached, mmap_mode="r")
     except (FileNotFoundError, EOFError, ValueError):
         return None
+    except OSError as error:
+        raise DecodeError(f"{cached}: cannot be read: {error.strerror or error}") from error
     return samples
 
 
