@@ -2,10 +2,10 @@
 
     python recipes/default_model/trials.py recipes/default_model/data_trials.json -o runs/data --test EVAL
 
-A list of trials is a JSON file: `base`, a training configuration beside it; `set`, changes for all of them;
-`trials`, changes for each. Every trial is a folder, trained by `stemwise train` and scored by
-`stemwise evaluate`; what is finished is not done again, and what was under way resumes. In the end the table is
-printed, and written to `trials.md`.
+A list of trials is a JSON file: `base`, a training configuration beside it; `set`, changes for all of
+them; `trials`, changes for each. Every trial is a folder, trained by `stemwise train` and scored by
+`stemwise evaluate`; what is finished is not done again, and what was under way resumes. In the end the table
+is printed, and written to `trials.md`.
 """
 
 import argparse
