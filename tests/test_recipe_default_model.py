@@ -1,0 +1,79 @@
+"""The recipe of the default model: its runs can be read, and a list of trials goes from songs to a table."""
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from stemwise.evaluate import EvaluationTable, Record, Score, write_record
+from stemwise.train.compose import read_config
+from stemwise.types import STEMS
+from training import write_songs
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "default_model"
+LISTS = sorted(RECIPE.glob("*_trials.json"))
+
+
+@pytest.fixture
+def trials(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(RECIPE))
+    return importlib.import_module("trials")
+
+
+@pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)
+def test_every_trial_is_a_run(path: Path) -> None:
+    plan = json.loads(path.read_text())
+    runs = {
+        name: read_config(RECIPE / plan["base"], [*plan["set"], *changes])
+        for name, changes in plan["trials"].items()
+    }
+    assert len({run.steps for run in runs.values()}) == 1, "trials are compared at equal length"
+
+
+def test_a_list_of_trials_goes_from_songs_to_a_table(trials: ModuleType, tmp_path: Path) -> None:
+    songs = write_songs(tmp_path / "songs", "mdb_one", stems=STEMS[:4], seconds=6, rate=44100)
+    base = json.loads((RECIPE / "train.json").read_text())
+    base["start"] = {}
+    base["data"] = {"songs": [str(songs)], "excerpt_frames": 64, "cache": str(tmp_path / "cache")}
+    base["model"]["network"] = {"n_filters": [4, 6, 8], "n_single_bins": 64, "band_width": 8, "n_mixed": 1}
+    (tmp_path / "base.json").write_text(json.dumps(base))
+    plan = {"base": "base.json", "set": ["batch_size=1"], "trials": {"a": ["steps=1"], "b": ["steps=2"]}}
+    (tmp_path / "list.json").write_text(json.dumps(plan))
+    command = [sys.executable, str(RECIPE / "trials.py"), str(tmp_path / "list.json"), "-o", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--test", str(songs), "--threads", "1"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr + (tmp_path / "a" / "log.txt").read_text()
+    table = (tmp_path / "trials.md").read_text()
+    assert re.search(r"^\| a \| -?\d+\.\d\d \(", table, re.MULTILINE)
+    assert re.search(r"^\| b \|", table, re.MULTILINE)
+    before = (tmp_path / "a" / "log.txt").read_text()
+    trials.carry_out(
+        tmp_path / "a", tmp_path / "base.json", songs, [], 1
+    )  # what is finished is not done again
+    assert (tmp_path / "a" / "log.txt").read_text() == before
+
+
+def test_the_gap_is_the_mean_over_stems_of_medians(trials: ModuleType, tmp_path: Path) -> None:
+    values = {"model": 2.0, "mixture": -2.0, "oracle": 6.0}
+    scores = tuple(
+        Score(track=song, stem=stem, method=method, values={"usdr": value})
+        for song in ("mdb_one", "evr_two")
+        for stem in STEMS[:4]
+        for method, value in values.items()
+    )
+    write_record(Record(model="", dataset="", table=EvaluationTable(scores)), tmp_path / "x" / "scores")
+    *_, row = trials.report(tmp_path, ["x"], "mdb_")
+    assert row == "| x | " + "2.00 (50%) | " * 4 + "50.0% | 50.0% |"
+
+
+def test_a_trial_that_is_not_in_the_list_is_refused(tmp_path: Path) -> None:
+    command = [sys.executable, str(RECIPE / "trials.py"), str(LISTS[0]), "-o", str(tmp_path), "--test", "x"]
+    done = subprocess.run([*command, "--only", "nonsense"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "no trial is called nonsense" in done.stderr
