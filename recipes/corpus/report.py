@@ -18,7 +18,8 @@ def manifests(folder: Path) -> list[Manifest]:
 
 def used_ingredients(songs: Sequence[Manifest]) -> set[str]:
     """Of everything that is heard, and of the performances of drums."""
-    names = {name for song in songs for part in song["parts"] for name in part["ingredients"]}
+    parts = [part for song in songs for part in song["parts"]]
+    names = {name for part in parts for name in part.get("ingredients", [part["ingredient"]])}
     return names | {"groove" for song in songs if song["groove"]}
 
 
