@@ -17,7 +17,7 @@ PACKAGE = ROOT / "src" / "stemwise"
 # The floors of the house, from the ground up. A module may import what is on a lower floor.
 FLOORS = [
     {"errors", "types"},
-    {"audio", "stft", "masks", "overlap", "metrics", "plots", "naming", "lock"},
+    {"audio", "stft", "bands", "masks", "overlap", "metrics", "plots", "naming", "lock"},
     {"models", "losses"},
     {"checkpoint", "outputs"},
     {"convert"},

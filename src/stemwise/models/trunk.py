@@ -1,8 +1,7 @@
 """stemwise's own network: one U-Net trunk that makes the masks of all stems at once, full band.
 
-The lowest bins are heard one by one, the upper ones in bands of `band_width`, so that 22 kHz cost little
-more than 6 kHz do: a band gets the energy of its bins, and its mask holds for each of them. Convolutions
-see the same thing everywhere; on the coarse levels a mixing of all bands tells them how high they are.
+The frequency axis is that of `stemwise.bands`. Convolutions see the same thing everywhere; on the coarse
+levels a mixing of all bands tells them how high they are.
 
 Source: strided U-Net on magnitudes as in Jansson et al., ISMIR 2017, with one trunk for all stems as in
 Kadandale et al., "Multi-channel U-Net for music source separation", MMSP 2020; mixing along frequency
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from stemwise.bands import count_bands, mask_bins, pool_bins
 from stemwise.errors import ConfigError
 
 
@@ -54,15 +54,9 @@ class TrunkUNet(nn.Module):
 
     def __init__(self, config: TrunkUNetConfig, *, n_stems: int, n_bins: int) -> None:
         super().__init__()
-        upper = n_bins - config.n_single_bins
-        if upper < 0 or upper % config.band_width:
-            raise ConfigError(
-                f"n_bins is {n_bins}: it must be {config.n_single_bins} single bins"
-                f" and whole bands of {config.band_width}"
-            )
+        n_bands = count_bands(n_bins, n_single=config.n_single_bins, width=config.band_width)
         self.config, self.n_stems = config, n_stems
         n_levels = len(config.n_filters)
-        n_bands = config.n_single_bins + upper // config.band_width
         n_coarsest = -(-n_bands // 2**n_levels)
         down = (2, *config.n_filters)
         up = config.n_filters[::-1]
@@ -81,15 +75,11 @@ class TrunkUNet(nn.Module):
     def forward(self, magnitude: Tensor) -> Tensor:
         n_single, width = self.config.n_single_bins, self.config.band_width
         masks = self.masks(self.pool(magnitude.square()).sqrt())
-        upper = magnitude[:, None, :, n_single:].unflatten(-2, (-1, width))
-        single = masks[..., :n_single, :] * magnitude[:, None, :, :n_single]
-        return torch.cat([single, (masks[..., n_single:, None, :] * upper).flatten(-3, -2)], dim=-2)
+        return mask_bins(magnitude, masks, n_single=n_single, width=width)
 
     def pool(self, power: Tensor) -> Tensor:
         """Sums over the bins of each band: `(..., bins, frames)` to `(..., bands, frames)`."""
-        single, upper = power[..., : self.config.n_single_bins, :], power[..., self.config.n_single_bins :, :]
-        bands = upper.reshape(*upper.shape[:-2], -1, self.config.band_width, upper.shape[-1])
-        return torch.cat([single, bands.sum(dim=-2)], dim=-2)
+        return pool_bins(power, n_single=self.config.n_single_bins, width=self.config.band_width)
 
     def masks(self, magnitude: Tensor) -> Tensor:
         """Magnitudes of bands, `(batch, 2, bands, frames)`, to masks `(batch, stems, 2, bands, frames)`.
