@@ -5,7 +5,14 @@ import torch
 
 from random_models import random_model
 from stemwise.errors import ConfigError, ShapeError
-from stemwise.models import ARCHITECTURES, BLSTMConfig, ModelConfig, TrunkUNetConfig, UNetConfig
+from stemwise.models import (
+    ARCHITECTURES,
+    BandSplitConfig,
+    BLSTMConfig,
+    ModelConfig,
+    TrunkUNetConfig,
+    UNetConfig,
+)
 from tolerances import BATCH
 
 N_BINS, N_FRAMES = 64, 64
@@ -13,6 +20,9 @@ SMALL = {
     "unet": UNetConfig(n_filters=(2, 3, 4, 5, 6, 7)),
     "blstm": BLSTMConfig(n_units=5),
     "trunk_unet": TrunkUNetConfig(n_filters=(4, 6), n_single_bins=32, band_width=8, n_mixed=1),
+    "bandsplit": BandSplitConfig(
+        n_features=8, n_units=4, n_hidden=8, n_single_bins=32, band_width=8, group_sizes=(4,), n_groups=(9,)
+    ),
 }
 
 

@@ -37,7 +37,7 @@ def estimates(network: torch.nn.Module) -> torch.Tensor:
         return network.eval()(torch.rand(1, 2, 128, 64, generator=rng))  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("architecture", ["trunk_unet", "unet", "blstm"])
+@pytest.mark.parametrize("architecture", ["trunk_unet", "bandsplit", "unet", "blstm"])
 def test_the_same_stems_in_another_order_are_the_same_model(tmp_path: Path, architecture: str) -> None:
     model, _ = base(tmp_path, architecture)
     network = TrainState.fresh(further(tmp_path, architecture, ("other", "vocals", "drums"))).network
@@ -51,10 +51,11 @@ def test_a_new_stem_starts_as_the_one_that_it_was_part_of(tmp_path: Path, archit
     torch.testing.assert_close(estimates(network), estimates(model.network)[:, [2, 0]])
 
 
-def test_new_stems_of_one_trunk_share_what_they_were_part_of(tmp_path: Path) -> None:
-    model, _ = base(tmp_path, "trunk_unet")
+@pytest.mark.parametrize("architecture", ["trunk_unet", "bandsplit"])
+def test_new_stems_of_one_trunk_share_what_they_were_part_of(tmp_path: Path, architecture: str) -> None:
+    model, _ = base(tmp_path, architecture)
     stems = ("vocals", "drums", "piano", "guitar", "other")
-    now = estimates(TrainState.fresh(further(tmp_path, "trunk_unet", stems)).network)
+    now = estimates(TrainState.fresh(further(tmp_path, architecture, stems)).network)
     before = estimates(model.network)
     torch.testing.assert_close(now[:, :2], before[:, :2])
     for stem in (2, 3, 4):
@@ -70,8 +71,9 @@ def test_without_a_stem_for_the_rest_the_last_one_is_it(tmp_path: Path) -> None:
     torch.testing.assert_close(estimates(TrainState.fresh(config).network), estimates(model.network)[:, 1:])
 
 
-def test_a_frozen_trunk_stays_and_heads_learn(tmp_path: Path) -> None:
-    config = further(tmp_path, "trunk_unet", ("vocals", "drums"), frozen_steps=1)
+@pytest.mark.parametrize("architecture", ["trunk_unet", "bandsplit"])
+def test_a_frozen_trunk_stays_and_heads_learn(tmp_path: Path, architecture: str) -> None:
+    config = further(tmp_path, architecture, ("vocals", "drums"), frozen_steps=1)
     state = TrainState.fresh(config)
     examples = parts(config, state, 1)
     first = {name: value.clone() for name, value in state.network.state_dict().items()}

@@ -38,9 +38,10 @@ class Oracle(nn.Module):
 
 KINDS = [
     ("trunk_unet", "bands"),
+    ("bandsplit", "bands"),
     *[
         (architecture, kind)
-        for architecture in ("trunk_unet", "unet", "blstm")
+        for architecture in ("trunk_unet", "bandsplit", "unet", "blstm")
         for kind in ("magnitude_l1", "waveform_l1", "waveform_mse", "multi_resolution")
     ],
 ]

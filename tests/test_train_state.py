@@ -43,7 +43,7 @@ def test_an_average_of_zero_is_the_weights_themselves(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("architecture", "kind", "precision"), [
     ("trunk_unet", "adamw", "float32"), ("unet", "adam", "float16"), ("blstm", "sgd", "float32"),
-    ("trunk_unet", "adadelta", "bfloat16"),
+    ("trunk_unet", "adadelta", "bfloat16"), ("bandsplit", "adamw", "bfloat16"),
 ])  # fmt: skip
 def test_what_is_saved_is_loaded_and_goes_on_alike(
     tmp_path: Path, architecture: str, kind: str, precision: str

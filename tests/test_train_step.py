@@ -46,7 +46,7 @@ def joined(examples: list[Example]) -> Example:
     return Example(*(torch.cat([getattr(e, name) for e in examples]) for name in fields))
 
 
-@pytest.mark.parametrize("architecture", ["trunk_unet", "unet", "blstm"])
+@pytest.mark.parametrize("architecture", ["trunk_unet", "bandsplit", "unet", "blstm"])
 def test_accumulated_passes_equal_one_batch_where_batch_norm_is_inert(
     tmp_path: Path, architecture: str
 ) -> None:

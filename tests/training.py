@@ -8,16 +8,19 @@ import pytest
 import soundfile
 import torch
 
-from stemwise.models import BLSTMConfig, ModelConfig, TrunkUNetConfig, UNetConfig
+from stemwise.models import BandSplitConfig, BLSTMConfig, ModelConfig, TrunkUNetConfig, UNetConfig
 from stemwise.stft import STFTConfig
 from stemwise.train import board, folder
-from stemwise.train.config import TrainConfig
+from stemwise.train.config import SHARED_TRUNK, TrainConfig
 
 STEMS = ("vocals", "drums")
 RATE = 8000
 TRUNK = TrunkUNetConfig(n_filters=(4, 6, 8), n_single_bins=64, band_width=8, n_mixed=1)
 UNET = UNetConfig(n_filters=(2, 3, 4, 4, 4, 4))
 BLSTM = BLSTMConfig(n_units=4)
+BANDSPLIT = BandSplitConfig(
+    n_features=8, n_blocks=1, n_hidden=8, n_single_bins=64, band_width=8, group_sizes=(8,), n_groups=(9,)
+)
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +60,7 @@ def write_songs(
 def tiny_model(
     architecture: str = "trunk_unet", stems: tuple[str, ...] = STEMS, **changes: Any
 ) -> ModelConfig:
-    network = {"trunk_unet": TRUNK, "unet": UNET, "blstm": BLSTM}[architecture]
+    network = {"trunk_unet": TRUNK, "unet": UNET, "blstm": BLSTM, "bandsplit": BANDSPLIT}[architecture]
     values: dict[str, Any] = {
         "architecture": architecture,
         "network": network,
@@ -87,7 +90,7 @@ def tiny_run(place: Path, architecture: str = "trunk_unet", **changes: Any) -> T
         },
         "steps": 4,
         "batch_size": 2,
-        "loss": {"kind": "bands" if architecture == "trunk_unet" else "magnitude_l1"},
+        "loss": {"kind": "bands" if architecture in SHARED_TRUNK else "magnitude_l1"},
         "schedule": {"warmup_steps": 2},
         "validation": {"every_steps": 2, "excerpts": 2},
         "hardware": {"precision": "float32", "device": "cpu"},

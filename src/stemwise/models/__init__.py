@@ -12,17 +12,19 @@ from typing import Any, Literal
 from torch import nn
 
 from stemwise.errors import ConfigError
+from stemwise.models.bandsplit import BandSplit, BandSplitConfig
 from stemwise.models.blstm import BLSTM, BLSTMConfig
 from stemwise.models.trunk import TrunkUNet, TrunkUNetConfig
 from stemwise.models.unet import UNet, UNetConfig
 from stemwise.stft import STFTConfig
 
-NetworkConfig = UNetConfig | BLSTMConfig | TrunkUNetConfig
+NetworkConfig = UNetConfig | BLSTMConfig | TrunkUNetConfig | BandSplitConfig
 
 ARCHITECTURES: dict[str, tuple[type[Any], type[Any]]] = {
     "unet": (UNetConfig, UNet),
     "blstm": (BLSTMConfig, BLSTM),
     "trunk_unet": (TrunkUNetConfig, TrunkUNet),
+    "bandsplit": (BandSplitConfig, BandSplit),
 }
 N_CHANNELS = 2  # every network hears stereo; mono is given as two equal channels
 

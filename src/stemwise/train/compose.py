@@ -9,7 +9,7 @@ from stemwise.data.track import ACCOMPANIMENT
 from stemwise.data.tracks import Track, find_tracks
 from stemwise.errors import ConfigError
 from stemwise.hub import load_model
-from stemwise.train.config import TrainConfig
+from stemwise.train.config import SHARED_TRUNK, TrainConfig
 from stemwise.types import STEMS
 
 EMBEDDED = "stemwise:4stems"
@@ -74,7 +74,7 @@ def folder_config(
     tracks = find_tracks(songs, tuple(stems) or STEMS)
     chosen = tuple(stems) or _stems(tracks)
     values = FINE_TUNING if start else FROM_SCRATCH
-    if base.architecture != "trunk_unet":
+    if base.architecture not in SHARED_TRUNK:
         values = _merged(values, ON_MAGNITUDES)
     remainder = base.remainder if base.remainder in chosen else None
     if base.remainder and ACCOMPANIMENT in chosen:

@@ -20,6 +20,8 @@ from stemwise.train.sections import (
     ValidationConfig,
 )
 
+# Architectures that make masks of bands, of all stems at once; the others have a network per stem.
+SHARED_TRUNK = ("trunk_unet", "bandsplit")
 BatchNorm = Literal["live", "inert"]
 
 SECTIONS: dict[str, type[Any]] = {
@@ -88,12 +90,12 @@ class TrainConfig:
     def _check_network(self) -> None:
         """What a network cannot do."""
         architecture, network = self.model.architecture, self.model.network
-        if self.loss.kind == "bands" and architecture != "trunk_unet":
+        if self.loss.kind == "bands" and architecture not in SHARED_TRUNK:
             raise ConfigError(
                 f"loss.kind is 'bands', which a {architecture} does not have:"
                 " it must be magnitude_l1, waveform_l1, waveform_mse or multi_resolution"
             )
-        if self.start.frozen_steps and architecture != "trunk_unet":
+        if self.start.frozen_steps and architecture not in SHARED_TRUNK:
             raise ConfigError(
                 f"start.frozen_steps is {self.start.frozen_steps}: it must be 0, for a {architecture} has a"
                 " network of its own for every stem and no trunk to freeze"

@@ -1,9 +1,9 @@
 """From a trained model to the first step of another run, also with other stems.
 
-A network has a head for every stem: all of a `StemUNet` or `StemBLSTM`, and of a `TrunkUNet` the two rows of
-its output layer that make the stem's masks. A stem that the model knows keeps its head. A new one gets a copy
-of the head that it was part of until now: that of `other`, else of `accompaniment`, else of the last stem.
-What heads have in common is the trunk; a U-Net or BLSTM has none.
+A network has a head for every stem: all of a `StemUNet` or `StemBLSTM`, and of a `TrunkUNet` or `BandSplit`
+what its output layer has for the stem's masks. A stem that the model knows keeps its head. A new one gets a
+copy of the head that it was part of until now: that of `other`, else of `accompaniment`, else of the last
+stem. What heads have in common is the trunk; a U-Net or BLSTM has none.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from stemwise.errors import ConfigError
 from stemwise.hub import load_model
+from stemwise.models.bandsplit import BandSplit
 from stemwise.models.trunk import TrunkUNet
 from stemwise.train.config import TrainConfig
 
@@ -38,6 +39,8 @@ def take_weights(network: nn.Module, config: TrainConfig) -> None:
     state = model.network.state_dict()
     if isinstance(network, TrunkUNet):
         _copy_rows(state, origins)
+    elif isinstance(network, BandSplit):
+        _copy_outputs(state, origins)
     else:
         state = {
             f"stems.{index}.{name}": value
@@ -49,7 +52,7 @@ def take_weights(network: nn.Module, config: TrainConfig) -> None:
 
 def is_head(network: nn.Module, name: str) -> bool:
     """Whether the parameter of that name is part of a stem's head."""
-    return name.startswith("output." if isinstance(network, TrunkUNet) else "stems.")
+    return name.startswith("output." if isinstance(network, TrunkUNet | BandSplit) else "stems.")
 
 
 def _origin(stem: str, stems: tuple[str, ...]) -> str:
@@ -62,9 +65,21 @@ def _origin(stem: str, stems: tuple[str, ...]) -> str:
 def _copy_rows(state: dict[str, Tensor], origins: list[int]) -> None:
     """Rows of the output layer, two per stem; copies share what their original had of the softmax."""
     rows = torch.tensor([2 * origin + channel for origin in origins for channel in (0, 1)])
-    share = torch.tensor([-log(origins.count(origin)) for origin in origins for _ in (0, 1)])
     state["output.weight"] = state["output.weight"][:, rows]
-    state["output.bias"] = state["output.bias"][rows] + share
+    state["output.bias"] = state["output.bias"][rows] + _shares(origins).repeat_interleave(2)
+
+
+def _copy_outputs(state: dict[str, Tensor], origins: list[int]) -> None:
+    """All of the output layers, whose first axis is that of the stems; copies share likewise."""
+    for name in (name for name in state if name.startswith("output.")):
+        state[name] = state[name][origins]
+        if name.endswith("bias"):
+            state[name] += _shares(origins)[:, None, None]
+
+
+def _shares(origins: list[int]) -> Tensor:
+    """What is added to a softmax's logits so that copies have together what their original had."""
+    return torch.tensor([-log(origins.count(origin)) for origin in origins])
 
 
 def _below(state: dict[str, Tensor], prefix: str) -> Iterator[tuple[str, Tensor]]:

@@ -1,6 +1,6 @@
 """What a network is trained on: a transform of the examples, and a loss. The network may be any.
 
-    bands             the part of every source along the mixture, in the bands of a `TrunkUNet`
+    bands             the part of every source along the mixture, in the bands of a `TrunkUNet` or `BandSplit`
     magnitude_l1      the magnitudes of every source, as Spleeter has it
     waveform_…        samples: each estimate with the mixture's phase, transformed back
     multi_resolution  samples, and their spectra with windows of several lengths
@@ -19,6 +19,7 @@ from stemwise.data.augment import select
 from stemwise.data.dataset import Batch
 from stemwise.device import PRECISIONS
 from stemwise.losses import l1, mse, multi_resolution, phase_sensitive_target, relative_error
+from stemwise.models.bandsplit import BandSplit
 from stemwise.models.trunk import TrunkUNet
 from stemwise.stft import istft, stft
 from stemwise.train.config import TrainConfig
@@ -66,7 +67,7 @@ class Objective(nn.Module):
 class Bands(Objective):
     """The network's masks of bands; the rest of its forward pass has no weights and costs as much again."""
 
-    network: TrunkUNet
+    network: TrunkUNet | BandSplit
 
     def transform(self, mixture: Tensor, sources: Tensor) -> tuple[Tensor, Tensor]:
         return phase_sensitive_target(mixture, sources, self.network.pool)

@@ -82,7 +82,7 @@ class LossConfig:
     """What training makes small: see `stemwise.train.objective`.
 
     Attributes:
-        kind: "bands" is for architecture "trunk_unet" alone; the others are for any.
+        kind: "bands" is for architectures "trunk_unet" and "bandsplit"; the others are for any.
         weights: of stems; a stem that is not named has 1 / number of stems.
     """
 
