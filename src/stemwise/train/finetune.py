@@ -40,7 +40,7 @@ def take_weights(network: nn.Module, config: TrainConfig) -> None:
     if isinstance(network, TrunkUNet):
         _copy_rows(state, origins)
     elif isinstance(network, BandSplit):
-        _copy_outputs(state, origins)
+        _copy_outputs(state, origins, n_stems=len(theirs.stems))
     else:
         state = {
             f"stems.{index}.{name}": value
@@ -69,11 +69,11 @@ def _copy_rows(state: dict[str, Tensor], origins: list[int]) -> None:
     state["output.bias"] = state["output.bias"][rows] + _shares(origins).repeat_interleave(2)
 
 
-def _copy_outputs(state: dict[str, Tensor], origins: list[int]) -> None:
-    """All of the output layers, whose first axis is that of the stems; copies share likewise."""
+def _copy_outputs(state: dict[str, Tensor], origins: list[int], *, n_stems: int) -> None:
+    """All that the output layer has, stem by stem along the first axis; copies share likewise."""
     for name in (name for name in state if name.startswith("output.")):
-        state[name] = state[name][origins]
-        if name.endswith("bias"):
+        state[name] = state[name].unflatten(0, (n_stems, -1))[origins].flatten(0, 1)
+        if name.startswith("output.biases."):
             state[name] += _shares(origins)[:, None, None]
 
 
