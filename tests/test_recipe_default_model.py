@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from stemwise.checkpoint import read_model
 from stemwise.evaluate import EvaluationTable, Record, Score, write_record
 from stemwise.train.compose import read_config
 from stemwise.types import STEMS
@@ -70,6 +71,22 @@ def test_the_gap_is_the_mean_over_stems_of_medians(trials: ModuleType, tmp_path:
     write_record(Record(model="", dataset="", table=EvaluationTable(scores)), tmp_path / "x" / "scores")
     *_, row = trials.report(tmp_path, ["x"], "mdb_")
     assert row == "| x | " + "2.00 (50%) | " * 4 + "50.0% | 50.0% |"
+
+
+def test_what_is_published_has_the_recipe_of_its_masks_and_the_credits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(RECIPE))
+    publish = importlib.import_module("publish")
+    shipped = publish.WEIGHTS / "4stems.safetensors"
+    (tmp_path / "4stems.md").write_text((publish.WEIGHTS / "4stems.md").read_text())
+    monkeypatch.setattr(publish, "WEIGHTS", tmp_path)
+    publish.main(shipped)
+    model = read_model(tmp_path / "4stems.safetensors")
+    assert model.config == read_config(RECIPE / "train.json").model == read_model(shipped).config
+    assert "SCOTTPOID" in model.card.credits
+    assert "evr_caesium" in model.card.training_tracks
+    assert not any(name.isdigit() for name in model.card.training_tracks)  # anybody may call a song 00017
 
 
 def test_a_trial_that_is_not_in_the_list_is_refused(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ _OWN = PublishedModel(
     bandwidth_hz=22050,
     licence="MIT",
     commercial=True,
-    training_data="free recordings and synthetic songs, credited in the model card",
+    training_data="free recordings and rendered songs, credited in the model card",
 )
 # Archive, its SHA-256, and the bytes of its `.data` file
 _ARCHIVES = {
