@@ -22,6 +22,7 @@ from stemwise.cli.spleeter import app as spleeter
 from stemwise.errors import ConfigError
 from stemwise.evaluate import EvaluationTable, Record, Score, paired_t_test, write_record
 from stemwise.metrics import bsseval
+from training import write_songs
 
 
 @pytest.fixture(autouse=True)
@@ -259,7 +260,7 @@ def test_spleeter_evaluate_prints_the_original_s_lines(tmp_path: Path, model: Pa
 
 
 def test_spleeter_evaluate_knows_two_stems(tmp_path: Path) -> None:
-    write_song(tmp_path / "mus" / "test" / "one", n_samples=RATE // 4, **dict.fromkeys(STEMS, 0.2))
+    write_songs(tmp_path / "mus" / "test", "one", stems=STEMS, seconds=1, rate=RATE)
     # stems that an earlier run left there are not scored
     write_song(tmp_path / "out" / "audio" / "test" / "one", n_samples=9, drums=0.1)
     printed = run_spleeter(

@@ -22,7 +22,7 @@ TAPS = 8  # where the definition is written out: as many delays as a dense matri
 
 @pytest.fixture(scope="module")
 def song() -> tuple[Tensor, Tensor]:
-    """True stems of the example song, and what the embedded model makes of their mixture."""
+    """True stems of the example song, and what imperfect masks make of their mixture."""
     tool = ROOT / "tools" / "make_museval_vectors.py"
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(tool.parent))

@@ -1,8 +1,8 @@
 """Golden values of museval 0.4 and of bleedless/fullness: writes tests/vectors/museval.json.
 
-The material is 12 seconds of the example song's true stems and of what the embedded model makes of their
+The material is 12 seconds of the example song's true stems and of what imperfect masks make of their
 mixture, rounded to 16 bits, with one window of a reference and one of an estimate silenced. The tests render
-and separate it again: their estimates may differ by rounding, which is far below a hundredth of a decibel.
+and mask it again: their estimates may differ by rounding, which is far below a hundredth of a decibel.
 
 Usage: python tools/make_museval_vectors.py MUSEVAL_PYTHON
 (MUSEVAL_PYTHON: of an environment made by `pip install 'museval==0.4.*' librosa`)
@@ -19,11 +19,13 @@ import torch
 from torch import Tensor
 
 from make_example import SAMPLE_RATE, render
-from stemwise.separate import Separator
+from stemwise.evaluate.oracle import ratio_mask_oracle
+from stemwise.stft import STFTConfig
 
 TOOLS = Path(__file__).resolve().parent
 TARGET = TOOLS.parent / "tests" / "vectors" / "museval.json"
 N_SECONDS = 12
+LEAK = 0.4  # of the mixture in every stem that masks are made of
 SILENT_REFERENCE, SILENT_ESTIMATE = ("drums", 5), ("other", 8)  # stem, and which second
 
 
@@ -34,8 +36,8 @@ def material() -> tuple[Tensor, Tensor]:
         stem: torch.tensor(source[:length].T, dtype=torch.float32) for stem, source in render().items()
     }
     mixture = torch.stack(list(sources.values())).sum(dim=0)
-    separated = Separator("stemwise:4stems", device="cpu", precision="float32").separate(mixture, SAMPLE_RATE)
-    estimates = {stem: separated[stem].clone() for stem in sources}
+    leaky = {stem: source + LEAK * mixture for stem, source in sources.items()}
+    estimates = ratio_mask_oracle(mixture, leaky, STFTConfig(n_fft=4096, hop_length=1024))
     for signals, (stem, second) in ((sources, SILENT_REFERENCE), (estimates, SILENT_ESTIMATE)):
         signals[stem][:, second * SAMPLE_RATE : (second + 1) * SAMPLE_RATE] = 0
     references, estimated = (torch.stack(list(x.values())) for x in (sources, estimates))
