@@ -7,7 +7,9 @@
 
 import json
 import os
+import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -107,13 +109,19 @@ def clone() -> None:
             print(f"{ingredient.name}: apt-get install {ingredient.package}")
             continue
         target = library() / Path(ingredient.repository).name
+        partial = target.with_name(f".{target.name}.partial")  # a clone that was cut short is not there
+        shutil.rmtree(partial, ignore_errors=True)
         source = f"https://github.com/{ingredient.repository}.git"
-        git("clone", "--quiet", "--depth", "1", "--no-checkout", source, str(target))
+        git("clone", "--quiet", "--depth", "1", "--no-checkout", source, str(partial))
         # Some repositories have git change line ends, in recordings too.
-        (target / ".git" / "info" / "attributes").write_text("* -text\n")
-        git("-C", str(target), "checkout", "--quiet")
+        (partial / ".git" / "info" / "attributes").write_text("* -text\n")
+        git("-C", str(partial), "checkout", "--quiet")
+        partial.rename(target)
         print(f"{ingredient.name}: {target}")
 
 
 if __name__ == "__main__":
-    clone()
+    try:
+        clone()
+    except (Missing, subprocess.CalledProcessError) as error:
+        sys.exit(str(error))

@@ -120,7 +120,11 @@ def main() -> int:
     except Missing as error:
         parser.error(str(error))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    n_failed = render_songs(given.output, given.songs, given.seed, given.jobs)
+    try:
+        n_failed = render_songs(given.output, given.songs, given.seed, given.jobs)
+    except KeyboardInterrupt:
+        print("stopped: give the command again to go on", file=sys.stderr)
+        return 130
     write_credits(given.output)
     print(write_report(given.output))
     if n_failed:

@@ -64,7 +64,7 @@ def make_song(number: int, *, seed: int, duration_s: float, style: str | None = 
 
     Args:
         number: from 0 on.
-        seed: of the corpus; same seed and number, same song.
+        seed: of the corpus; same seed and number, same song but for the takes that sfizz alternates.
         duration_s: about how long it is, before its last sounds have died away.
         style: a key of `form.STYLES`, a random one if None.
 
