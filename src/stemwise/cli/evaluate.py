@@ -56,8 +56,8 @@ def evaluate(
     metrics: Annotated[
         str,
         typer.Option(
-            help="Of usdr, csdr, isr, sir, sar, si_sdr, si_sir, si_sar, bleedless and fullness;"
-            " `museval` is csdr, isr, sir and sar; `all`.",
+            help="Of usdr, csdr, isr, sir, sar, si_sdr, si_sir, si_sar, bleedless, fullness, bleed,"
+            " musical_noise and smear; `museval` is csdr, isr, sir and sar; `faults` the last three; `all`.",
             rich_help_panel=_MEASURE,
         ),
     ] = "usdr,csdr,si_sdr",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stemwise import __version__
 from stemwise.evaluate.record import Record
-from stemwise.evaluate.scores import METRICS, SDRS
+from stemwise.evaluate.scores import ENDS, METRICS, SDRS
 from stemwise.evaluate.statistics import PairedTest
 from stemwise.evaluate.table import EvaluationTable
 
@@ -39,8 +39,7 @@ def title(metric: str) -> str:
 
 def summary_rows(table: EvaluationTable, metric: str) -> Rows:
     """What the songs come to, a row per stem; with the ends of the scale where the metric has them."""
-    has_scale = metric in SDRS
-    ends = ["mixture", "oracle", "gap"] if has_scale else []
+    ends = ["mixture", "oracle"] * (metric in ENDS) + ["gap"] * (metric in SDRS)
     rows = [[title(metric), "median", "95 %", "mean", "95 %", *ends, "n"]]
     for stem in table.stems:
         summary = table.summary(stem, metric)
@@ -48,9 +47,8 @@ def summary_rows(table: EvaluationTable, metric: str) -> Rows:
             continue
         cells = [figure(summary.median), interval(summary.median_interval)]
         cells += [figure(summary.mean), interval(summary.mean_interval)]
-        if has_scale:
-            share = f"{summary.gap_closed:.0%}" if math.isfinite(summary.gap_closed) else ""
-            cells += [figure(summary.mixture), figure(summary.oracle), share]
+        share = f"{summary.gap_closed:.0%}" if math.isfinite(summary.gap_closed) else ""
+        cells += [figure(summary.mixture), figure(summary.oracle), share][: len(ends)]
         rows.append([stem, *cells, str(summary.n_songs)])
     return rows
 

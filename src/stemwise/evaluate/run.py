@@ -11,7 +11,7 @@ from stemwise.audio import AudioWriter
 from stemwise.data.tracks import Track, find_tracks, read_mixture, read_stereo
 from stemwise.errors import ConfigError
 from stemwise.evaluate.oracle import ratio_mask_oracle
-from stemwise.evaluate.scores import DEFAULT_METRICS, MIXTURE, MODEL, ORACLE, SDRS, Score, score_song
+from stemwise.evaluate.scores import DEFAULT_METRICS, ENDS, MIXTURE, MODEL, ORACLE, Score, score_song
 from stemwise.evaluate.songs import check_signal, comparable, read_song
 from stemwise.evaluate.table import EvaluationTable
 from stemwise.separate import RESIDUAL, Separator
@@ -171,7 +171,7 @@ class _Songs:
             )
 
         scores = scored(MODEL, estimates, self.metrics)
-        ends = [metric for metric in SDRS if metric in self.metrics]
+        ends = [metric for metric in ENDS if metric in self.metrics]
         if ends:
             scores += scored(MIXTURE, dict.fromkeys(estimates, song.mixture), ends)
             sources = dict(song.references)

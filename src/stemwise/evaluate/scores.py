@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from stemwise.errors import ConfigError
-from stemwise.metrics import bleeding, bss_eval, sdr, si_ratios, si_sdr, window_sdr
+from stemwise.metrics import bleeding, bss_eval, faults, sdr, si_ratios, si_sdr, window_sdr
 
 
 class Metric(NamedTuple):
@@ -36,11 +36,16 @@ METRICS = {
     "si_sar": Metric("SI-SAR", "its part against artefacts"),
     "bleedless": Metric("bleedless", "100: nothing bled in", ""),
     "fullness": Metric("fullness", "100: nothing is missing", ""),
+    "bleed": Metric("bleed", "what is left of the others where they play alone"),
+    "musical_noise": Metric("musical noise", "log kurtosis ratio of what is left there", ""),
+    "smear": Metric("smear", "how much less attacks stand out than they should"),
 }
 DEFAULT_METRICS = ("usdr", "csdr", "si_sdr")  # those that cost next to nothing
 MUSEVAL = {"csdr": "SDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}  # of windows, and museval's names of them
-SETS = {"museval": tuple(MUSEVAL), "all": tuple(METRICS)}
+FAULTS = ("bleed", "musical_noise", "smear")
+SETS = {"museval": tuple(MUSEVAL), "faults": FAULTS, "all": tuple(METRICS)}
 SDRS = ("usdr", "csdr", "si_sdr")  # by which giving back the mixture is a zero, and an oracle a ceiling
+ENDS = (*SDRS, *FAULTS)  # of which mixture and oracle are scored as well
 
 MODEL, MIXTURE, ORACLE = "model", "mixture", "oracle"
 WINDOW_S = 1.0
@@ -68,7 +73,7 @@ class Score:
 
 
 def parse_metrics(text: str) -> tuple[str, ...]:
-    """`"usdr,sir"`, `"museval"` (csdr, isr, sir, sar) or `"all"`, to names in the order of METRICS.
+    """`"usdr,sir"`, `"museval"` (csdr, isr, sir, sar), `"faults"` or `"all"`, to names in METRICS' order.
 
     Raises:
         ConfigError: for a name that is none, or no name.
@@ -109,6 +114,11 @@ def score_song(
         for metric, column in ratios._asdict().items():
             for stem, value in zip(estimates, column.tolist(), strict=True):
                 values[stem][metric] = value
+    if set(FAULTS) & set(metrics):
+        mixture = torch.stack(list(references.values())).sum(dim=0)
+        for stem, estimate in estimates.items():
+            found = faults(references[stem], estimate, mixture, sample_rate=sample_rate)
+            values[stem] |= {metric: value.item() for metric, value in found._asdict().items()}
     windows = _of_windows(references, estimates, metrics, round(WINDOW_S * sample_rate))
     for stem, rows in windows.items():
         values[stem] |= {metric: median_of_finite(row) for metric, row in rows.items()}
