@@ -147,6 +147,32 @@ def test_ends_come_before_beginnings_and_nothing_after_the_end():
     assert events == [(0, 90, 60), (second, 0, 60), (second, 80, 60)]
 
 
+@pytest.mark.parametrize(
+    ("name", "pitch"),
+    [
+        ("A4", 69),
+        ("Ds1", 27),
+        ("FS2", 42),
+        ("C#5", 73),
+        ("440.000", 69),
+        ("127_220.0", 57),
+        ("G4S", None),
+        ("", None),
+    ],
+)
+def test_single_notes_are_named_after_their_pitch(name, pitch):
+    sfz = pytest.importorskip("sfz")
+    assert sfz.named_pitch(name) == pitch
+
+
+def test_single_notes_share_all_keys_among_them():
+    sfz = pytest.importorskip("sfz")
+    files = [CORPUS / f"{name}.wav" for name in ("readme", "A4", "446.1", "C3")]
+    _, low, high = sfz.written(files).splitlines()
+    assert low == f"<region> lokey=0 hikey=58 pitch_keycenter=48 tune=0 sample={CORPUS / 'C3.wav'}"
+    assert high == f"<region> lokey=59 hikey=127 pitch_keycenter=69 tune=-24 sample={CORPUS / '446.1.wav'}"
+
+
 def test_an_unknown_role_is_refused():
     instruments = pytest.importorskip("instruments")
     with pytest.raises(ValueError, match="theremin"):

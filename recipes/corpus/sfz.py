@@ -4,9 +4,12 @@ sfizz draws the takes of a note from a generator of its own that cannot be seede
 part agree in all but that.
 """
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +21,7 @@ VOICES = 40  # bounds the cost of unison presets, of which each note takes up to
 KEPT = 1  # presets in memory, where one takes up to 550 MB; loading takes 0.1 to 0.6 s
 # Cubic interpolation. Off line, sfizz takes a sinc if not told otherwise: three to six times slower.
 SAMPLE_QUALITY = 2
+STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 class Event(NamedTuple):
@@ -39,7 +43,7 @@ class SfzPreset(NamedTuple):
     """An SFZ file and how its controls are set.
 
     Attributes:
-        path: the file.
+        path: the file; with a "*", recordings of single notes, see `written`.
         transpose: what it needs in semitones to sound at the pitch that is written.
         controls: MIDI controllers, each with the range that its value is drawn from before a part is played.
     """
@@ -73,10 +77,42 @@ def _load(preset: SfzPreset) -> sfizz.Synth:
     synth = sfizz.Synth(SAMPLE_RATE, BLOCK)
     synth.enable_freewheeling()  # wait for samples from the disk instead of leaving them out
     synth.set_num_voices(VOICES)
-    if not synth.load_sfz_file(str(preset.path)):
-        raise ValueError(f"sfizz cannot read {preset.path}")
+    with NamedTemporaryFile("w", suffix=".sfz", encoding="utf-8") as own:
+        is_pattern = "*" in preset.path.name
+        if is_pattern:
+            own.write(written(sorted(preset.path.parent.glob(preset.path.name))))
+            own.flush()
+        if not synth.load_sfz_file(own.name if is_pattern else str(preset.path)):
+            raise ValueError(f"sfizz cannot read {preset.path}")
     synth.set_sample_quality(SAMPLE_QUALITY)
     return synth
+
+
+def written(files: Sequence[Path]) -> str:
+    """An instrument of recordings of single notes that are named after them; others are left out.
+
+    A name is a note ("A4", "Ds3", "FS2": sharp) or a frequency in Hz, after a force perhaps ("127_110.000").
+    Each recording plays the keys that are nearest to its pitch.
+    """
+    pitches = {round(pitch): (pitch, file) for file in files if (pitch := named_pitch(file.stem)) is not None}
+    keys = sorted(pitches)
+    edges = [0, *((low + high) // 2 + 1 for low, high in pairwise(keys)), 128]
+    lines = ["<global> ampeg_release=0.25"]
+    for key, (first, end) in zip(keys, pairwise(edges), strict=True):
+        pitch, file = pitches[key]
+        tune = round(100 * (key - pitch))
+        place = f"lokey={first} hikey={end - 1} pitch_keycenter={key} tune={tune}"
+        lines.append(f"<region> {place} sample={file}")
+    return "\n".join(lines) + "\n"
+
+
+def named_pitch(name: str) -> float | None:
+    """The MIDI pitch that a file's name says, if it does."""
+    if note := re.fullmatch(r"([A-G])([sS#]?)(\d)", name):
+        return 12.0 * (int(note[3]) + 1) + STEPS[note[1]] + bool(note[2])
+    if hertz := re.fullmatch(r"(?:\d+_)?(\d+\.\d+)", name):
+        return float(69 + 12 * np.log2(float(hertz[1]) / 440))
+    return None
 
 
 def _silence(synth: sfizz.Synth, notes: Sequence[Note], transpose: int) -> None:
