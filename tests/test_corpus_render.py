@@ -92,6 +92,19 @@ def test_notes_move_by_octaves_into_the_range_of_a_sound() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("role", "name", "treated"),
+    [
+        ("guitar", "fluid-r3/Nylon String Guitar", "acoustic guitar"),
+        ("guitar", "steel-guitar/acoustic", "acoustic guitar"),
+        ("guitar", "fluid-r3/Distortion Guitar", "guitar"),
+        ("mallet", "fluid-r3/Steel Drums", "mallet"),
+    ],
+)
+def test_only_electric_guitars_are_amplified(role: str, name: str, treated: str) -> None:
+    assert song.treatment(role, name) == treated
+
+
 def test_without_a_library_one_line_says_what_to_set(tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "STEMWISE_LIBRARY"}
     command = [sys.executable, str(SCRIPT), str(tmp_path / "out"), "--songs", "1"]

@@ -16,6 +16,7 @@ from synth import draw_patch
 from synth.harmonic import Pitch, Tone
 from synth.shapes import Envelope
 from synth.waves import pulse, saw
+from thump import thump
 
 ROLES = ("bass", "lead", "pad", "keys", "organ", "kit", "fx")
 N = 2 * SAMPLE_RATE
@@ -82,6 +83,16 @@ def test_mono_patches_end_a_note_where_the_next_begins(rng):
     lead = next(patch for patch in (draw_patch("bass", rng) for _ in range(50)) if patch.engine.mono)
     alone = lead.play([Note(0.0, 0.5, 40, 100)], N, np.random.default_rng(0))
     assert not alone[:, int(1.2 * SAMPLE_RATE) :].any()
+
+
+def test_only_kicks_are_given_weight_and_it_is_below_them(rng):
+    kicks = [Note(0.1, 0.2, 36, 100), Note(0.9, 1.0, 35, 60)]
+    sound = thump([*kicks, Note(0.5, 0.6, 38, 100)], N, rng)
+    assert sound.shape == (2, N)
+    assert not sound[:, : int(0.1 * SAMPLE_RATE)].any()
+    spectrum = np.abs(np.fft.rfft(sound[0])) ** 2
+    assert spectrum[: int(150 * N / SAMPLE_RATE)].sum() > 0.95 * spectrum.sum()
+    assert not thump([Note(0.5, 0.6, 38, 100)], N, rng).any()
 
 
 @pytest.mark.parametrize("kind", SPACES)
@@ -156,6 +167,26 @@ def test_dynamics_are_one_curve_for_all_stems(song, rng):
     for curve in curves[1:]:
         np.testing.assert_allclose(curve, curves[0], rtol=1e-5)
     assert np.abs(master.total(finished)).max() <= master.CEILING * 1.0001
+
+
+def test_gentle_masters_leave_the_peaks_as_they_are(song):
+    crests = {True: [], False: []}
+    for seed in range(20):
+        record = {}
+        mix = master.total(master.dynamics(song, STYLES["metal"], record, np.random.default_rng(seed)))
+        crests[record["gentle"]].append(effects.decibels(np.abs(mix).max()) - effects.loudness(mix))
+    assert min(map(len, crests.values())) > 4
+    assert np.median(crests[True]) > np.median(crests[False]) + 2
+
+
+@pytest.mark.parametrize("stem", ["vocals", "other"])
+def test_voices_are_nearer_to_the_middle_than_the_rest(stem, song):
+    factors = [
+        produce.produce(stem, [("lead", song[stem])], "pop", np.random.default_rng(seed))[1]["width"]
+        for seed in range(40)
+    ]
+    median = np.median(factors)
+    assert (median < 0.4) if stem == "vocals" else (0.6 < median < 0.9)
 
 
 def test_a_limiter_keeps_its_ceiling_and_leaves_what_is_below(rng):

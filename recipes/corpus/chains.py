@@ -50,20 +50,20 @@ _VOICE = {
     "low_cut": (60, 160),
     "high_cut": (6000, 14_000),
     "dull": 0.15,
-    "squeeze": 0.85,
-    "ratio": (2, 8),
-    "dirt": 0.35,
+    "squeeze": 0.75,
+    "ratio": (2, 6),
+    "dirt": 0.25,
 }
 _PLAYED = {"low_cut": (20, 130), "high_cut": (3000, 12_000), "dull": 0.25, "squeeze": 0.4}
 
 CHAINS: dict[str, Chain] = {
     "lead vocal": Chain(
-        **_VOICE, motion=0.06, own_space=0.3, send=0.85, place=0.05, spread=0.08, level=(0, 0)
+        **_VOICE, motion=0.03, own_space=0.2, send=0.75, place=0.03, spread=0.02, level=(0, 0)
     ),
-    "double": Chain(**_VOICE, motion=0.1, own_space=0.1, send=0.85, place=0.9, spread=0.1, level=(-14, -3)),
-    "harmony": Chain(**_VOICE, motion=0.1, own_space=0.15, send=0.9, place=0.9, spread=0.15, level=(-12, -2)),
-    "backing": Chain(**_VOICE, motion=0.15, own_space=0.2, send=0.95, place=0.9, spread=0.3, level=(-14, -3)),
-    "spoken": Chain(**_VOICE, motion=0.05, own_space=0.3, send=0.6, place=0.6, level=(-8, 0)),
+    "double": Chain(**_VOICE, motion=0.1, own_space=0.1, send=0.85, place=0.9, spread=0.1, level=(-18, -6)),
+    "harmony": Chain(**_VOICE, motion=0.1, own_space=0.15, send=0.9, place=0.9, spread=0.15, level=(-17, -5)),
+    "backing": Chain(**_VOICE, motion=0.15, own_space=0.2, send=0.95, place=0.9, spread=0.3, level=(-19, -7)),
+    "spoken": Chain(**_VOICE, motion=0.05, own_space=0.3, send=0.6, place=0.3, level=(-6, 0)),
     "kit": Chain(
         low_cut=(14, 30),
         high_cut=(4000, 14_000),
@@ -78,6 +78,20 @@ CHAINS: dict[str, Chain] = {
         send=0.15,
         place=0.03,
         level=(0, 0),
+    ),
+    "thump": Chain(
+        low_cut=(10, 20),
+        high_cut=(90, 250),
+        dull=1,
+        tone=0,
+        treble=(0, 0),
+        squeeze=0.2,
+        dirt=0.3,
+        motion=0,
+        own_space=0,
+        send=0,
+        place=0,
+        level=(-8, 2),
     ),
     "percussion": Chain(
         low_cut=(60, 400),
@@ -119,8 +133,17 @@ CHAINS: dict[str, Chain] = {
     "organ": Chain(
         **_PLAYED, drive=(0, 16), dirt=0.35, motion=0.1, own_space=0.25, send=0.5, place=0.5, spread=0.15
     ),
+    "acoustic guitar": Chain(
+        **_PLAYED, dirt=0.06, motion=0.06, own_space=0.35, send=0.6, place=0.8, spread=0.1
+    ),
     "fx": Chain(**_PLAYED, dirt=0.2, motion=0.2, own_space=0.5, send=0.6, place=0.4, level=(-16, -5)),
     "acoustic": Chain(**_PLAYED, dirt=0.06, motion=0.04, own_space=0.5, send=0.7, place=0.8, spread=0.1),
+}
+WIDTHS: dict[str, tuple[float, Range]] = {  # chance of a mono stem, else the factor of its width
+    "vocals": (0.4, (0.1, 0.7)),
+    "drums": (0.2, (0.4, 1)),
+    "bass": (0.3, (0.3, 1)),
+    "other": (0.04, (0.5, 1)),
 }
 VOICES = ("lead vocal", "double", "harmony", "backing", "spoken")
 ROLES = {  # parts that are treated like others

@@ -228,8 +228,8 @@ ENERGY = {
     "break": (0.05, 0.5),
     "outro": (0.2, 0.9),
 }
-VOCALS = {"intro": 0.08, "verse": 0.95, "chorus": 0.97, "break": 0.4, "outro": 0.3}
-LENGTHS = {"intro": (2, 4), "verse": (4, 8, 8), "chorus": (4, 8, 8), "break": (2, 4, 4), "outro": (2, 4)}
+VOCALS = {"intro": 0.15, "verse": 0.98, "chorus": 0.98, "break": 0.5, "outro": 0.5}
+LENGTHS = {"intro": (2, 4), "verse": (4, 8, 8), "chorus": (4, 8, 8), "break": (2, 2, 4), "outro": (2, 4)}
 
 
 def draw_form(style: str, duration_s: float, rng: np.random.Generator) -> Form:

@@ -22,8 +22,10 @@ PEAK = 0.98  # of the finished song
 CEILING = 0.95  # of the limiter
 BLOCK = 64  # samples between two gains of a compressor
 # dB of a stem relative to the song (mean, deviation): eleven real songs have vocals -6.3 (2.5), drums -8.8
-# (5.3), bass -6.8 (1.3), other -6.9 (5.2); drums are louder in produced music than in those live takes
-LEVELS = {"vocals": (-6.0, 2.5), "drums": (-6.5, 3.5), "bass": (-7.0, 2.5), "other": (-5.5, 3.0)}
+# (5.3), bass -6.8 (1.3), other -6.9 (5.2); drums are louder in produced music than in those live takes, and
+# voices that pause need more
+LEVELS = {"vocals": (-3.5, 2.0), "drums": (-6.5, 3.5), "bass": (-7.0, 2.5), "other": (-5.5, 3.0)}
+GENTLE = 0.5  # share of songs that are hardly compressed or limited
 OGG = ("64 kbps", "96 kbps", "128 kbps", "192 kbps")
 Stems = dict[str, Audio]
 Record = dict[str, Any]
@@ -71,7 +73,7 @@ def balance(stems: Stems, record: Record, rng: np.random.Generator) -> Stems:
     for name, sound in stems.items():
         mean, deviation = LEVELS[name]
         level = mean + deviation * float(np.clip(rng.standard_normal(), -2.2, 2.2)) - 20
-        if rng.random() < 0.04:
+        if rng.random() < (0.01 if name == "vocals" else 0.04):
             level -= rng.uniform(4, 12)
         result[name] = effects.at_level(sound.astype(np.float32), level)
         record["levels"][name] = round(level, 1)
@@ -135,15 +137,16 @@ def tone(stems: Stems, record: Record, rng: np.random.Generator) -> Stems:
 
 
 def dynamics(stems: Stems, style: Style, record: Record, rng: np.random.Generator) -> Stems:
-    """Bus compressor and limiter, as one curve of gains for all stems."""
+    """Bus compressor and limiter, as one curve of gains for all stems; in gentle masters hardly any."""
     mix = total(stems)
     curve = np.ones(mix.shape[-1], np.float32)
-    if rng.random() < 0.6:
+    record["gentle"] = gentle = bool(rng.random() < GENTLE)
+    if rng.random() < (0.15 if gentle else 0.6):
         record["bus_ratio"] = ratio = round(rng.uniform(1.3, 3.5), 2)
         times = 10 ** rng.uniform(-2.3, -1.4), rng.uniform(0.08, 0.5)
         curve = compressor_curve(mix, ratio, rng.uniform(-3, 5), *times)
     peak = float(np.abs(mix * curve).max())
-    record["drive"] = drive = round(rng.uniform(*style.loud), 2)
+    record["drive"] = drive = round(rng.uniform(-3, 1) if gentle else rng.uniform(*style.loud), 2)
     curve = curve * np.float32(CEILING / peak) * effects.gain(drive)
     curve = curve * limiter_curve(mix * curve, CEILING, rng.uniform(0.003, 0.04))
     return {name: sound * curve for name, sound in stems.items()}

@@ -4,7 +4,7 @@ from typing import Any
 
 import effects
 import numpy as np
-from chains import CHAINS, ROLES, STYLES, VOICES, Chain, Style
+from chains import CHAINS, ROLES, STYLES, VOICES, WIDTHS, Chain, Style
 from effects import Band, Sound
 from notes import Audio
 from rooms import SPACES
@@ -16,6 +16,8 @@ STEM_SPACES = {  # common reverbs of a stem
     "bass": ("room", "plate"),
     "other": ("hall", "plate", "room", "spring"),
 }
+DRY = {"vocals": 0.3}  # chance of no common reverb; of other stems 0.15
+SENDS = {"lead vocal": (-28, -12)}  # dB to the common reverb; of other parts -26 to -7
 Record = dict[str, Any]
 
 
@@ -42,7 +44,7 @@ def produce(
     total = np.zeros((2, lengths.pop()), np.float32)
     send = np.zeros_like(total)
     record: Record = {"parts": []}
-    dry = rng.random() < 0.15
+    dry = rng.random() < DRY.get(stem, 0.15)
     for role, sound in parts:
         if effects.loudness(sound) <= -180:
             continue
@@ -56,7 +58,9 @@ def produce(
         space = str(rng.choice(STEM_SPACES[stem]))
         total += effects.convolve(send, SPACES[space](rng))
         record["reverb"] = space
-    total, done = glue(stem, total, STYLES[style], rng)
+    mono, factors = WIDTHS[stem]
+    record["width"] = factor = 0.0 if rng.random() < mono else drawn(rng, *factors)
+    total, done = glue(stem, effects.width(total, factor), STYLES[style], rng)
     return effects.at_level(total, REFERENCE), record | done
 
 
@@ -95,7 +99,7 @@ def part(
     done["level"] = drawn(rng, *chain.level)
     amount = None
     if rng.random() < min(1, chain.send * style.wet):
-        done["send"] = amount = drawn(rng, -26, -7)
+        done["send"] = amount = drawn(rng, *SENDS.get(kind, (-26, -7)))
     return effects.at_level(effects.both(sound), REFERENCE + done["level"]), amount, done
 
 
@@ -173,7 +177,7 @@ def place(kind: str, sound: Sound, chain: Chain, takes: int, done: Record, rng: 
         mono = sound.mean(axis=0, keepdims=True)
         far = rng.uniform(0.6, 1)
         return effects.pan(mono, -far) + effects.pan(effects.second_take(mono, rng), far)
-    if kind in VOICES and rng.random() < 0.08:
+    if kind in VOICES and rng.random() < 0.03:
         done["doubler"] = drawn(rng, -14, -4)
         mono = sound.mean(axis=0, keepdims=True) * effects.gain(done["doubler"])
         sides = [effects.pan(effects.second_take(mono, rng), far) for far in (-0.9, 0.9)]

@@ -221,7 +221,7 @@ def _real_lead(cast: Cast, composition: "Composition", rng: np.random.Generator)
     key = () if composition.is_rap else scale_of(composition)
     seed = int(rng.integers(2**31))
     # Where a phrase is shorter than the composed one, another may follow on a note; who raps says more.
-    chance = 1.0 if composition.is_rap else 0.3
+    chance = 1.0 if composition.is_rap else 0.8
     starts = [
         note.start
         for phrase in composition.phrases

@@ -17,6 +17,7 @@ from percussion import shaken
 from produce import produce
 from sing import arrange_vocals
 from synth import FAMILIES, draw_patch
+from thump import has_thump, thump
 
 STEMS = ("vocals", "drums", "bass", "other")
 TAIL_S = 2.5  # after the last bar, for what still sounds
@@ -24,6 +25,10 @@ SYNTH_ROLES = (*FAMILIES, "kit", "fx")
 SYNTH_SHARES = {"electronic": 0.7, "hiphop": 0.45, "pop": 0.4, "funk": 0.15, "soul": 0.15, "reggae": 0.15}
 SOUNDFONTS = ("fluid-r3", "musescore-general")
 SOUNDFONT_WEIGHT = 0.7  # of one against a sampled instrument, which sounds more like a recording
+UNPLUGGED = (  # of the role "guitar", by words of their names: they get no amplifier
+    "Nylon", "Steel", "12-String", "12 String", "Ukulele", "Mandolin", "Banjo", "Shamisen", "Koto", "Sitar",
+    "acoustic", "ganjo",
+)  # fmt: skip
 MANY = 4  # an ingredient with more sounds than that is not chosen oftener
 
 
@@ -117,7 +122,9 @@ def _played(
         if not notes:
             continue
         sound = choose(role, style, rng)
-        parts[stem].append((role, sound.play(within(notes, sound), n_samples, rng)))
+        parts[stem].append((treatment(role, sound.name), sound.play(within(notes, sound), n_samples, rng)))
+        if role == "kit" and has_thump(style, rng):
+            parts[stem].append(("thump", thump(notes, n_samples, rng)))
         ingredients = getattr(sound, "ingredients", (sound.ingredient,))
         used.append(
             {
@@ -143,6 +150,12 @@ def choose(role: str, style: str, rng: np.random.Generator) -> Sound:
     weights *= [SOUNDFONT_WEIGHT if name in SOUNDFONTS else 1.0 for name in sources]
     sounds = sounds_of[str(rng.choice(sources, p=weights / weights.sum()))]
     return sounds[int(rng.integers(len(sounds)))]
+
+
+def treatment(role: str, name: str) -> str:
+    """What the producer takes a part for: its role, but for guitars that are not electric."""
+    is_acoustic = role == "guitar" and any(word in name for word in UNPLUGGED)
+    return "acoustic guitar" if is_acoustic else role
 
 
 def within(notes: Sequence[Note], sound: Sound) -> list[Note]:

@@ -155,7 +155,7 @@ FAMILIES = {  # weights and draws
     "analogue": (4.0, analogue_bass),
     "reese": (2.0, reese),
     "acid": (1.5, acid),
-    "growl": (1.0, growl),
+    "growl": (0.3, growl),
     "wobble": (1.5, wobble),
     "fm": (2.0, fm_bass),
     "string": (2.0, string_bass),

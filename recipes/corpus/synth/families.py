@@ -104,7 +104,7 @@ def super_pad(rng: np.random.Generator) -> Settings:
 
 def ensemble(rng: np.random.Generator) -> Settings:
     """Strings, choirs and glass of noise bands."""
-    formants = VOWELS[rng.integers(len(VOWELS))] if rng.random() < 0.25 else ()
+    formants = VOWELS[rng.integers(len(VOWELS))] if rng.random() < 0.03 else ()
     voice = Choir(
         slope=rng.uniform(0.6, 2),
         bandwidth=log(rng, 4, 60),
@@ -237,9 +237,9 @@ FAMILIES: dict[str, dict[str, tuple[float, Callable[[np.random.Generator], Setti
     "bass": basses.FAMILIES,
     "lead": {
         "analogue": (3, analogue_lead), "super": (2, super_lead), "digital": (2, digital_lead),
-        "whistle": (1, whistle), "talking": (0.5, talking), "fm": (1.5, fm_lead),
+        "whistle": (0.4, whistle), "talking": (0.06, talking), "fm": (1.5, fm_lead),
     },
-    "pad": {"super": (3, super_pad), "ensemble": (3, ensemble), "dark": (2, dark_pad)},
+    "pad": {"super": (3, super_pad), "ensemble": (1, ensemble), "dark": (2, dark_pad)},
     "keys": {
         "pluck": (3, pluck), "stab": (1.5, stab), "electric piano": (2, electric_piano), "bell": (1.5, bell),
         "clavinet": (1.5, clavinet),
