@@ -136,6 +136,20 @@ CHAINS: dict[str, Chain] = {
     "acoustic guitar": Chain(
         **_PLAYED, dirt=0.06, motion=0.06, own_space=0.35, send=0.6, place=0.8, spread=0.1
     ),
+    "recorded guitar": Chain(
+        low_cut=(20, 90),
+        high_cut=(6000, 14_000),
+        dull=0.15,
+        tone=3,
+        treble=(-3, 3),
+        squeeze=0.2,
+        dirt=0.05,
+        motion=0.03,
+        own_space=0.1,
+        send=0.25,
+        place=0.2,
+        level=(-3, 4),
+    ),
     "fx": Chain(**_PLAYED, dirt=0.2, motion=0.2, own_space=0.5, send=0.6, place=0.4, level=(-16, -5)),
     "acoustic": Chain(**_PLAYED, dirt=0.06, motion=0.04, own_space=0.5, send=0.7, place=0.8, spread=0.1),
 }

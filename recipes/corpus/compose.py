@@ -10,6 +10,7 @@ from grooves import KICK, Hits, played, programmed, thinned
 from grooves import timed as timed_hits
 from melody import sung_phrases
 from notes import Note
+from riffs import Riff, draw_riff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ class Composition:
         accompaniment: the parts of the stem "other".
         phrases: of the lead voice; none in an instrumental.
         is_rap: whether they are spoken in rhythm.
+        riff: a recorded guitar that plays along.
     """
 
     form: Form
@@ -48,6 +50,7 @@ class Composition:
     accompaniment: list[Part]
     phrases: list[list[Note]]
     is_rap: bool
+    riff: Riff | None = None
 
 
 def compose(duration_s: float, rng: np.random.Generator, style: str | None = None) -> Composition:
@@ -55,7 +58,8 @@ def compose(duration_s: float, rng: np.random.Generator, style: str | None = Non
     if style is None:
         shares = np.array(list(STYLE_SHARES.values()))
         style = str(rng.choice(list(STYLE_SHARES), p=shares / shares.sum()))
-    form = draw_form(style, duration_s, rng)
+    riff = draw_riff(style, rng)
+    form = draw_form(style, duration_s, rng, riff)
     hits, groove, drums = _drums(form, rng)
     is_rap = (style == "hiphop" and rng.random() < 0.6) or rng.random() < 0.03
     phrases = sung_phrases(form, float(rng.uniform(55, 69)), bool(is_rap), rng)
@@ -67,6 +71,7 @@ def compose(duration_s: float, rng: np.random.Generator, style: str | None = Non
         accompaniment=_accompaniment(form, rng),
         phrases=phrases,
         is_rap=bool(is_rap),
+        riff=riff,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from harmony import SCALES, Chord, draw_progression, lay_out, progression
+from riffs import Riff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,14 +233,17 @@ VOCALS = {"intro": 0.15, "verse": 0.98, "chorus": 0.98, "break": 0.5, "outro": 0
 LENGTHS = {"intro": (2, 4), "verse": (4, 8, 8), "chorus": (4, 8, 8), "break": (2, 2, 4), "outro": (2, 4)}
 
 
-def draw_form(style: str, duration_s: float, rng: np.random.Generator) -> Form:
-    """Tempo, key and sections of a song of about `duration_s` seconds."""
+def draw_form(style: str, duration_s: float, rng: np.random.Generator, riff: Riff | None = None) -> Form:
+    """Tempo, key and sections of a song of about `duration_s` seconds; tempo and key of the riff, if any."""
     manner = STYLES[style]
     tempo = float(rng.uniform(*manner.tempo))
     beats_per_bar = 3 if style in ("folk", "jazz", "pop", "rock") and rng.random() < 0.06 else 4
     is_minor = rng.random() < manner.minor
     scale = str(rng.choice(MINOR_SCALES if is_minor else MAJOR_SCALES))
     tonic = int(rng.integers(12))
+    if riff:
+        tempo, beats_per_bar = riff.tempo, 4
+        tonic, scale, is_minor = riff.tonic, riff.scale, riff.scale == "minor"
     n_bars = max(8, round(duration_s * tempo / 60 / beats_per_bar))
     verse, chorus, bridge = (draw_progression(style, is_minor, rng) for _ in range(3))
     texts = {"verse": verse, "chorus": chorus, "break": bridge, "intro": verse, "outro": chorus}
@@ -262,7 +266,7 @@ def draw_form(style: str, duration_s: float, rng: np.random.Generator) -> Form:
             )
         )
         bar += length
-    swing = float(rng.uniform(0.06, 0.17)) if rng.random() < manner.swing else 0.0
+    swing = float(rng.uniform(0.06, 0.17)) if rng.random() < manner.swing and not riff else 0.0
     return Form(
         style=style,
         tempo=tempo,

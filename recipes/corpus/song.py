@@ -15,6 +15,7 @@ from master import master
 from notes import SAMPLE_RATE, Audio, Note
 from percussion import shaken
 from produce import produce
+from riffs import INGREDIENT
 from sing import arrange_vocals
 from synth import FAMILIES, draw_patch
 from thump import has_thump, thump
@@ -108,7 +109,7 @@ def make_song(number: int, *, seed: int, duration_s: float, style: str | None = 
 
 def _played(
     composition: Composition, n_samples: int, seed: int, number: int
-) -> tuple[dict[str, list[tuple[str, Audio]]], list[dict[str, str]]]:
+) -> tuple[dict[str, list[tuple[str, Audio]]], list[dict[str, Any]]]:
     """Everything but the voices: audio by stem, and who played it."""
     style, rng = composition.form.style, stream(seed, number, "play")
     score: list[tuple[str, str, str, list[Note]]] = [("drums", "kit", "", composition.drums)]
@@ -118,6 +119,11 @@ def _played(
     score += [("other", part.role, part.manner, part.notes) for part in composition.accompaniment]
     parts: dict[str, list[tuple[str, Audio]]] = {stem: [] for stem in STEMS}
     used = []
+    if riff := composition.riff:
+        parts["other"].append(("recorded guitar", riff.play(n_samples)))
+        used.append(
+            entry("other", "recorded guitar", f"{riff.semitones:+} semitones", riff.name, (INGREDIENT,))
+        )
     for stem, role, manner, notes in score:
         if not notes:
             continue
@@ -126,17 +132,20 @@ def _played(
         if role == "kit" and has_thump(style, rng):
             parts[stem].append(("thump", thump(notes, n_samples, rng)))
         ingredients = getattr(sound, "ingredients", (sound.ingredient,))
-        used.append(
-            {
-                "stem": stem,
-                "role": role,
-                "manner": manner,
-                "instrument": sound.name,
-                "ingredient": sound.ingredient,
-                "ingredients": list(ingredients),
-            }
-        )
+        used.append(entry(stem, role, manner, sound.name, ingredients))
     return parts, used
+
+
+def entry(stem: str, role: str, manner: str, instrument: str, ingredients: Sequence[str]) -> dict[str, Any]:
+    """A part in the manifest; the first of the ingredients is what it is counted as."""
+    return {
+        "stem": stem,
+        "role": role,
+        "manner": manner,
+        "instrument": instrument,
+        "ingredient": ingredients[0],
+        "ingredients": list(ingredients),
+    }
 
 
 def choose(role: str, style: str, rng: np.random.Generator) -> Sound:
