@@ -91,7 +91,7 @@ CHAINS: dict[str, Chain] = {
         own_space=0,
         send=0,
         place=0,
-        level=(-8, 2),
+        level=(-6, 4),
     ),
     "percussion": Chain(
         low_cut=(60, 400),
@@ -157,7 +157,11 @@ WIDTHS: dict[str, tuple[float, Range]] = {  # chance of a mono stem, else the fa
     "vocals": (0.4, (0.1, 0.7)),
     "drums": (0.2, (0.4, 1)),
     "bass": (0.3, (0.3, 1)),
-    "other": (0.04, (0.5, 1)),
+    "other": (0.04, (0.55, 1.1)),
+}
+TONES: dict[str, tuple[tuple[float, Range], ...]] = {  # bells of a stem: Hz, and dB from and to
+    "vocals": ((500, (-2, 1)), (2000, (0, 5))),
+    "other": ((500, (-4, 0)), (2000, (0, 5))),
 }
 VOICES = ("lead vocal", "double", "harmony", "backing", "spoken")
 ROLES = {  # parts that are treated like others

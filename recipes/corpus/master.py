@@ -146,7 +146,7 @@ def dynamics(stems: Stems, style: Style, record: Record, rng: np.random.Generato
         times = 10 ** rng.uniform(-2.3, -1.4), rng.uniform(0.08, 0.5)
         curve = compressor_curve(mix, ratio, rng.uniform(-3, 5), *times)
     peak = float(np.abs(mix * curve).max())
-    record["drive"] = drive = round(rng.uniform(-3, 1) if gentle else rng.uniform(*style.loud), 2)
+    record["drive"] = drive = round(rng.uniform(-2, 2) if gentle else rng.uniform(*style.loud), 2)
     curve = curve * np.float32(CEILING / peak) * effects.gain(drive)
     curve = curve * limiter_curve(mix * curve, CEILING, rng.uniform(0.003, 0.04))
     return {name: sound * curve for name, sound in stems.items()}

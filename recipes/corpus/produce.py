@@ -4,7 +4,7 @@ from typing import Any
 
 import effects
 import numpy as np
-from chains import CHAINS, ROLES, STYLES, VOICES, WIDTHS, Chain, Style
+from chains import CHAINS, ROLES, STYLES, TONES, VOICES, WIDTHS, Chain, Style
 from effects import Band, Sound
 from notes import Audio
 from rooms import SPACES
@@ -60,7 +60,12 @@ def produce(
         record["reverb"] = space
     mono, factors = WIDTHS[stem]
     record["width"] = factor = 0.0 if rng.random() < mono else drawn(rng, *factors)
-    total, done = glue(stem, effects.width(total, factor), STYLES[style], rng)
+    bells = [
+        Band("bell", hertz * rng.uniform(0.75, 1.35), rng.uniform(*decibels), 0.8)
+        for hertz, decibels in TONES.get(stem, ())
+    ]
+    total = effects.equalize(effects.width(total, factor), bells)
+    total, done = glue(stem, total, STYLES[style], rng)
     return effects.at_level(total, REFERENCE), record | done
 
 

@@ -91,7 +91,8 @@ def _load(preset: SfzPreset) -> sfizz.Synth:
 def written(files: Sequence[Path]) -> str:
     """An instrument of recordings of single notes that are named after them; others are left out.
 
-    A name is a note ("A4", "Ds3", "FS2": sharp) or a frequency in Hz, after a force perhaps ("127_110.000").
+    A name begins with a note ("A4", "Ds3", "gb2_vl4": s is sharp, b flat), or is a frequency in Hz, after a
+    force perhaps ("127_110.000").
     Each recording plays the keys that are nearest to its pitch.
     """
     pitches = {round(pitch): (pitch, file) for file in files if (pitch := named_pitch(file.stem)) is not None}
@@ -108,8 +109,8 @@ def written(files: Sequence[Path]) -> str:
 
 def named_pitch(name: str) -> float | None:
     """The MIDI pitch that a file's name says, if it does."""
-    if note := re.fullmatch(r"([A-G])([sS#]?)(\d)", name):
-        return 12.0 * (int(note[3]) + 1) + STEPS[note[1]] + bool(note[2])
+    if note := re.fullmatch(r"([A-Ga-g])([sS#b]?)(\d)(?:_.*)?", name):
+        return 12.0 * (int(note[3]) + 1) + STEPS[note[1].upper()] + {"": 0, "b": -1}.get(note[2], 1)
     if hertz := re.fullmatch(r"(?:\d+_)?(\d+\.\d+)", name):
         return float(69 + 12 * np.log2(float(hertz[1]) / 440))
     return None

@@ -7,12 +7,12 @@ from notes import SAMPLE_RATE, Audio, Note
 from synth.drums import seconds, swept
 
 KICKS = (35, 36)  # numbers of General MIDI's percussion map
-SHARES = {"jazz": 0.15, "folk": 0.25, "latin": 0.3, "soul": 0.5}  # of a style's songs; of others 0.65
+SHARES = {"jazz": 0.15, "folk": 0.25, "latin": 0.3, "soul": 0.5}  # of a style's songs; of others 0.7
 
 
 def has_thump(style: str, rng: np.random.Generator) -> bool:
     """Whether the kick of a song gets one."""
-    return bool(rng.random() < SHARES.get(style, 0.65))
+    return bool(rng.random() < SHARES.get(style, 0.7))
 
 
 def thump(notes: Sequence[Note], n_samples: int, rng: np.random.Generator) -> Audio:
