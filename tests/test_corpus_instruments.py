@@ -156,6 +156,8 @@ def test_ends_come_before_beginnings_and_nothing_after_the_end():
         ("C#5", 73),
         ("440.000", 69),
         ("127_220.0", 57),
+        ("gb2_vl4_rr1_2", 42),
+        ("b3_soft", 59),
         ("G4S", None),
         ("", None),
     ],

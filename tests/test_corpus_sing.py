@@ -4,6 +4,7 @@ import json
 import unicodedata
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -229,6 +230,22 @@ def test_the_contours_follow_the_notes() -> None:
     loudness = loudness_contour(notes, pitch, plain, np.random.default_rng(0))
     assert loudness.shape == (600,)
     assert np.abs(loudness[120:480]).max() < 15
+
+
+def test_growls_sound_on_the_notes_and_pause_with_them(tmp_path, monkeypatch) -> None:
+    for kind in ("vowels", "consonants"):
+        (tmp_path / "samples" / kind).mkdir(parents=True)
+        soundfile.write(tmp_path / "samples" / kind / "a.wav", vowel(90.0, 2.0), SAMPLE_RATE)
+    monkeypatch.setattr(sing, "folder", lambda _: tmp_path)
+    phrases = [phrase(60, 62), [Note(3.0, 3.4, 60, 90), Note(3.05, 3.4, 62, 90)]]
+    cast = sing.Cast(5 * SAMPLE_RATE)
+    sing._growler(cast, SimpleNamespace(phrases=phrases), np.random.default_rng(0))
+    ((role, sound),) = cast.parts
+    assert role == "lead"
+    levels = np.abs(sound[0].reshape(50, -1)).max(axis=1)
+    assert (levels[[7, 8, 11, 12, 31, 32]] > 0.01).all()
+    assert (levels[[0, 4, 17, 25, 38, 48]] == 0).all()
+    assert cast.credits[0]["ingredient"] == sing.GROWLS
 
 
 def test_harmonies_stay_in_the_scale() -> None:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pool
-from library import is_present
+import soundfile
+from banks import at_rate
+from library import folder, is_present
 from notes import SAMPLE_RATE, Audio, Note
 from psola import Samples, Texture
 from speech import draw_speaker, say
@@ -28,6 +30,7 @@ __all__ = ["Voice", "arrange_vocals", "draw_voice", "sing"]
 TABLE = Path(__file__).with_name("arrangements.json")
 RAPPERS = {"real": 0.45, "machine": 0.2, "bank": 0.35}  # who raps
 HARMONIES = (2, -2, 2, -5, 5, 4, -3)  # steps of the scale: thirds mostly, sixths, a fifth, a fourth
+GROWLS = "merry-orks"  # recordings of growled vowels
 BACKING = ("u", "o", "a", "n")  # ooh, oh, aah, humming
 
 
@@ -95,10 +98,14 @@ def arrange_vocals(
         kind = str(rng.choice(list(RAPPERS), p=list(RAPPERS.values())))
     elif rng.random() < chances["real"]:
         kind = "real"
+    elif rng.random() < chances["growl"] and is_present(GROWLS):
+        kind = "growl"
     if kind == "real" and has_pool:
         _real_lead(cast, composition, rng)
     elif kind == "machine":
         _machine(cast, composition, rng)
+    elif kind == "growl":
+        _growler(cast, composition, rng)
     else:
         _singers(cast, composition, chances, rng)
     if rng.random() < chances["backing"] and not composition.is_rap:
@@ -210,6 +217,37 @@ def _machine(cast: Cast, composition: "Composition", rng: np.random.Generator) -
     speaker = draw_speaker(rng, sung=bool(rng.random() < 0.3))
     sound = say(speaker, composition.phrases, cast.n_samples, rng)
     cast.add("spoken", "half sung" if speaker.sung else "rap", speaker.name, speaker.ingredient, sound)
+
+
+def _growler(cast: Cast, composition: "Composition", rng: np.random.Generator) -> None:
+    """A recorded growl on every note that leaves it time, without pitch."""
+    vowels = sorted(folder(GROWLS).glob("samples/[dv]*/*.wav"))  # and diphthongs
+    consonants = sorted(folder(GROWLS).glob("samples/consonants/*.wav"))
+    chosen = []
+    for _ in range(int(rng.integers(10, 30))):
+        first, second = (read_growl(paths[rng.integers(len(paths))]) for paths in (consonants, vowels))
+        chosen.append(np.concatenate([0.7 * first[: int(rng.uniform(0, 0.12) * SAMPLE_RATE)], second]))
+    sound, free = np.zeros(cast.n_samples, np.float32), 0.0
+    for note in (note for phrase in composition.phrases for note in phrase):
+        if note.start < free:
+            continue
+        growl = chosen[int(rng.integers(len(chosen)))]
+        first, length = int(note.start * SAMPLE_RATE), int((note.end - note.start + 0.15) * SAMPLE_RATE)
+        piece = growl[: max(0, min(length, cast.n_samples - first))] * (note.velocity / 127)
+        fade = min(len(piece), SAMPLE_RATE // 20)
+        piece[len(piece) - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
+        sound[first : first + len(piece)] += piece
+        free = note.start + max(0.2, note.end - note.start)
+    cast.add("lead", "growled", GROWLS, GROWLS, LEVEL * sound)
+
+
+def read_growl(path: Path) -> Samples:
+    """A recording from its first sound on, `(samples,)`, its level 1 where it sounds."""
+    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    mono = at_rate(samples.mean(axis=1), rate)
+    loud = np.abs(mono) > 0.05 * np.abs(mono).max(initial=1e-6)
+    heard = mono[int(np.argmax(loud)) :]
+    return heard / np.float32(np.sqrt(np.mean(np.square(heard[np.abs(heard) > 1e-3]))) if loud.any() else 1)
 
 
 def _real_lead(cast: Cast, composition: "Composition", rng: np.random.Generator) -> None:
