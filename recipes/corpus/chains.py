@@ -157,7 +157,7 @@ WIDTHS: dict[str, tuple[float, Range]] = {  # chance of a mono stem, else the fa
     "vocals": (0.4, (0.1, 0.7)),
     "drums": (0.2, (0.4, 1)),
     "bass": (0.3, (0.3, 1)),
-    "other": (0.04, (0.55, 1.1)),
+    "other": (0.04, (0.7, 1.2)),
 }
 TONES: dict[str, tuple[tuple[float, Range], ...]] = {  # bells of a stem: Hz, and dB from and to
     "vocals": ((500, (-2, 1)), (2000, (0, 5))),
