@@ -27,7 +27,7 @@ class Manner:
     accompaniment: dict[str, float]
     bass: tuple[str, ...]
     human: float
-    vocals: float = 0.93
+    vocals: float = 0.96
 
 
 STYLES = {
@@ -60,7 +60,7 @@ STYLES = {
         minor=0.7,
         swing=0.1,
         human=0.1,
-        vocals=0.85,
+        vocals=0.92,
         accompaniment={
             "pad": 2,
             "lead": 2.5,
@@ -101,7 +101,7 @@ STYLES = {
         minor=0.4,
         swing=0.8,
         human=1.0,
-        vocals=0.8,
+        vocals=0.88,
         accompaniment={"keys": 3, "guitar": 1.2, "wind": 1.5, "brass": 1.2, "mallet": 0.6, "organ": 0.5},
         bass=("walking", "quarters", "riff"),
     ),
@@ -229,7 +229,7 @@ ENERGY = {
     "break": (0.05, 0.5),
     "outro": (0.2, 0.9),
 }
-VOCALS = {"intro": 0.15, "verse": 0.98, "chorus": 0.98, "break": 0.5, "outro": 0.5}
+VOCALS = {"intro": 0.15, "verse": 0.98, "chorus": 0.98, "break": 0.7, "outro": 0.7}
 LENGTHS = {"intro": (2, 4), "verse": (4, 8, 8), "chorus": (4, 8, 8), "break": (2, 2, 4), "outro": (2, 4)}
 
 

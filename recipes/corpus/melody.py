@@ -37,7 +37,7 @@ def sung_phrases(form: Form, centre: float, is_rap: bool, rng: np.random.Generat
     for section in form.sections:
         if not section.has_vocals:
             continue
-        density = rng.uniform(0.75, 1)
+        density = rng.uniform(0.85, 1)
         lift = 3 if section.kind == "chorus" and rng.random() < 0.6 else 0
         order = rng.integers(len(motifs), size=4)
         for bar in range(section.n_bars):
