@@ -10,6 +10,7 @@ from stemwise.cli import models
 from stemwise.cli.doctor import doctor
 from stemwise.convert import to_variables, write_bundle
 from stemwise.errors import CheckpointError, ConfigError, DownloadError, UnknownModel
+from stemwise.hub import embedded_weights
 from stemwise.models import ModelConfig, build
 from stemwise.models.unet import UNetConfig
 
@@ -64,6 +65,13 @@ def test_commercial_leaves_out_what_nobody_vouches_for(folder: Path) -> None:
     run("models", "import", str(folder))
     assert "karaoke" in run("models").stdout
     assert "karaoke" not in run("models", "--commercial").stdout
+
+
+def test_info_of_an_embedded_model_is_its_whole_card() -> None:
+    out = run("models", "info", "stemwise:2stems").stdout
+    page = embedded_weights().with_suffix(".md").read_text("utf-8")
+    assert out.endswith(page)
+    assert {"## Figures", "## Credits"} < set(page.splitlines())
 
 
 def test_info_of_a_published_model() -> None:

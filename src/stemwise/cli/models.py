@@ -63,9 +63,11 @@ def list_models(commercial: Commercial = False) -> None:
 
 @app.command()
 def info(name: Name) -> None:
-    """Everything known about a model."""
+    """Everything known about a model; with the card of one that came with the package."""
     from stemwise import hub
+    from stemwise.cli.tables import show_page
 
+    page = ""
     if name in hub.imported_models():
         path = hub.imported_path(name)
         model = hub.load_model(name)
@@ -77,10 +79,13 @@ def info(name: Name) -> None:
             "file": str(path),
         }
     else:
-        rows = _published_rows(hub.published(name))
+        record = hub.published(name)
+        rows = _published_rows(record)
+        page = hub.embedded_weights().with_suffix(".md").read_text("utf-8") if record.is_embedded else ""
     width = max(map(len, rows)) + 2
     for title, value in rows.items():
         typer.echo(f"{title:{width}}{value}")
+    show_page(page)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Tables on a terminal, in a file or in a pipe: no figure of theirs is cut off."""
+"""Tables and pages on a terminal, in a file or in a pipe: no figure of theirs is cut off."""
 
 from typing import TYPE_CHECKING
 
@@ -30,3 +30,15 @@ def print_table(console: "Console", table: "Table") -> None:
     console.width = max(width, needed)  # rich cuts off what it has no room for
     console.print(table)
     console.width = width
+
+
+def show_page(page: str) -> None:
+    """Print Markdown, laid out on a terminal and as it is elsewhere; nothing for an empty page."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console()
+    if page and console.is_terminal:
+        console.print("", Markdown(page))
+    elif page:
+        print("", page, sep="\n", end="")
