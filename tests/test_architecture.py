@@ -24,7 +24,7 @@ FLOORS = [
     {"hub"},
     {"data", "device"},
     {"separate"},
-    {"files", "train", "evaluate"},
+    {"files", "train", "evaluate", "export"},
     {"cli", "spleeter"},
 ]
 SAME_FLOOR = {("overlap", "stft")}
@@ -37,6 +37,9 @@ HOMES = {
     "typer": {"cli"},
     "rich": {"cli"},
     "matplotlib": {"plots"},
+    "onnx": {"export"},
+    "onnxscript": {"export"},
+    "openvino": {"export"},
 }
 
 

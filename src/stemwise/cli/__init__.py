@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from stemwise import __version__
-from stemwise.cli import augment, compare, data, doctor, evaluate, models, separate, train
+from stemwise.cli import augment, compare, data, doctor, evaluate, export, models, separate, train
 from stemwise.errors import StemwiseError
 
 INTERRUPTED = 130  # the exit status after Ctrl-C, by the shells' convention; typer sets it
@@ -32,6 +32,7 @@ app.command("augment")(augment.augment)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("export")(export.export)
 app.command("doctor")(doctor.doctor)
 
 
