@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: demo test check tests install install-dev clean
+.PHONY: demo test check tests test-openvino install install-dev clean
 
 demo: install
 	$(RUN)/stemwise separate examples/example_song.mp3 -o out
@@ -20,6 +20,10 @@ check: install-dev
 
 tests: install-dev
 	$(RUN)/pytest
+
+test-openvino: install-dev
+	$(RUN)/pip install --quiet --constraint constraints.txt openvino
+	$(RUN)/pytest -m "slow or not slow" tests/test_export.py
 
 install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev

@@ -47,7 +47,7 @@ def check_export(path: str | Path, format: str) -> None:
     """
     path = Path(path)
     if format not in FORMATS:
-        raise ConfigError(f"format is {format!r}: it must be {', '.join(FORMATS)}")
+        raise ConfigError(f"format is {format!r}: it must be onnx, torchscript or openvino")
     wanted = FORMATS[format]
     missing = [package for package in wanted.packages if find_spec(package) is None]
     if missing:
@@ -143,6 +143,8 @@ def load_openvino() -> Any:
 
 
 class _Format(NamedTuple):
+    """Endings of its files, packages, the extra that brings these, what makes the files' bytes."""
+
     suffixes: tuple[str, ...]
     packages: tuple[str, ...]
     extra: str
@@ -190,7 +192,6 @@ def _openvino(network: nn.Module, example: Tensor, description: str) -> list[byt
         return [path.read_bytes() for path in paths]
 
 
-# What a format needs: endings of its files, packages, the extra that brings these, the function that makes it.
 FORMATS = {
     "onnx": _Format((".onnx",), ("onnx", "onnxscript"), "export", _onnx),
     "torchscript": _Format((".pt",), (), "", _torchscript),
