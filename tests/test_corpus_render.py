@@ -15,6 +15,7 @@ pytest.importorskip("pysfizz")
 import render
 import report
 import song
+import sung
 from library import Missing, ingredients
 
 SCRIPT = Path(render.__file__)
@@ -74,6 +75,23 @@ def test_credits_name_every_ingredient_and_counts_are_right(
     text = report.write_report(tmp_path)
     assert text.startswith("# The corpus\n\n3 compositions, 0.00 hours. Styles: rock 3.")
     assert "| bass | 2 | 2 | growlybass/clean 50% | growlybass 50% |" in text
+
+
+@pytest.mark.parametrize(
+    ("voices", "way"),
+    [
+        ([("lead", "real phrases", "strudel-vocals"), ("backing", "n", "kumi")], "singers"),
+        ([("lead", "", "kumi"), ("double", "octave", "yuki")], "banks"),
+        ([("lead", "", "kumi"), ("backing", "ad libs", "strudel-vocals")], ""),
+        ([("lead", "growled", "merry-orks")], ""),
+        ([("spoken", "rap", "flite")], ""),
+        ([], ""),
+    ],
+)
+def test_songs_are_told_apart_by_who_sings(voices: list[tuple[str, str, str]], way: str) -> None:
+    parts = [{"stem": "other", "role": "keys", "manner": "", "ingredient": "keys"}]
+    parts += [{"stem": "vocals", "role": r, "manner": m, "ingredient": i} for r, m, i in voices]
+    assert sung.sung_by({"parts": parts}) == way
 
 
 def test_streams_of_different_purposes_are_independent_and_repeatable() -> None:
