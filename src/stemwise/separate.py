@@ -4,6 +4,7 @@ No files here. `separate` is `stream` joined, so there is one engine; every stag
 (`overlap.spectra`, `overlap.crossfaded`, masks, `overlap.OverlapAdd`) is a generator or holds one chunk.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
@@ -18,6 +19,7 @@ from stemwise.hub import load_model
 from stemwise.masks import WienerStatistics, apply_mask, ratio_masks, wiener_filter, wiener_statistics
 from stemwise.models import N_CHANNELS
 from stemwise.overlap import OverlapAdd, SampleQueue, chunked, crossfaded, spectra
+from stemwise.stft import magnitudes
 
 ACCOMPANIMENT = "accompaniment"
 RESIDUAL = "residual"
@@ -167,7 +169,7 @@ class Separator:
         if self._remainder is not None:
             stems[self._remainder] = mixture - sum(stems.values(), torch.zeros_like(mixture))
         for name, stem in stems.items():
-            if not torch.isfinite(stem).all():
+            if not _is_finite(stem):
                 raise NonFiniteError(
                     f"the network gave NaN or infinity for {name}:"
                     f" its weights or the precision ({self.precision}) are at fault"
@@ -195,7 +197,7 @@ class Separator:
         overlap_frames = round(config.overlap * config.chunk_frames)
 
         def estimate(chunk: Tensor) -> Tensor:
-            magnitude = chunk[None, :, : config.n_bins].abs()
+            magnitude = magnitudes(chunk[None, :, : config.n_bins])
             return self._network(pad(magnitude, (0, config.chunk_frames - chunk.shape[-1])))[0]
 
         sizes = {"chunk_frames": config.chunk_frames, "overlap_frames": overlap_frames}
@@ -269,11 +271,16 @@ class _Pending:
             )
         if not block.is_floating_point():
             raise ShapeError(f"a block is of {block.dtype}: samples must be floating-point, full scale 1")
-        if not torch.isfinite(block).all():
+        if not _is_finite(block):
             raise NonFiniteError("the mixture has NaN or infinite samples: they cannot be separated")
         self.n_channels = block.shape[0]
         self.n_samples += block.shape[1]
         self.mixture.push(block.detach().float())
+
+
+def _is_finite(waveform: Tensor) -> bool:
+    """Whether all samples are; their sum tells it sooner, unless it is too large itself."""
+    return math.isfinite(waveform.sum()) or bool(torch.isfinite(waveform).all())
 
 
 def _outputs(model: Model, two_stems: str | None) -> dict[str, tuple[str, ...]]:

@@ -71,6 +71,11 @@ def stft(waveform: Tensor, config: STFTConfig) -> Tensor:
     return spectrum
 
 
+def magnitudes(spectrum: Tensor) -> Tensor:
+    """`spectrum.abs()`, in less than half the time: without its care for numbers beyond 1e19."""
+    return spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag).sqrt_()
+
+
 def istft(spectrum: Tensor, config: STFTConfig) -> Tensor:
     """Windowed overlap-add: the inverse of `stft` wherever all frames of a sample are present.
 

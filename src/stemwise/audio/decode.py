@@ -183,41 +183,44 @@ class AudioReader:
     def _native(self) -> Generator[Block, None, None]:
         """Blocks of one second at the file's own rate, without the encoder's padding at the end."""
         matrix = stereo_matrix(self._channel_names) if self.downmixed_from else None
-        size, n_given, n_ready, excess = self.info.sample_rate, 0, 0, 0
+        size, n_given, n_ready = self.info.sample_rate, 0, 0
+        last: AudioFrame | None = None
         ready: list[Block] = []
         with (
             self._source.opened() as (container, stream),
             closing(self._decoded(container, stream)) as frames,
         ):
-            for block, n_over in frames:
+            for block, frame in frames:
                 ready.append(block if matrix is None else matrix @ block)
-                n_ready, excess = n_ready + block.shape[1], n_over
+                n_ready, last = n_ready + block.shape[1], frame
                 if n_ready >= size + MAX_PADDING:
                     joined = join(ready, self.n_channels)
                     yield joined[:, :size]
                     ready, n_ready, n_given = [joined[:, size:]], n_ready - size, n_given + size
         info, n_decoded = self.info, n_given + n_ready
+        excess = 0 if last is None else _excess(last)
         end = true_length(info.container, info.sample_rate, info.n_samples, n_decoded, excess)
         yield join(ready, self.n_channels)[:, : end - n_given]
 
     def _decoded(
         self, container: InputContainer, stream: AudioStream
-    ) -> Generator[tuple[Block, int], None, None]:
-        """Every frame as a block, with the number of samples by which it exceeds its packet's duration."""
+    ) -> Generator[tuple[Block, AudioFrame], None, None]:
+        """Every frame as a block, and as it was decoded."""
         to_float = av.AudioResampler(format="flt")
+        is_timed = self.info.container in TIMED
         position, first, origin = 0, None, None
         for frame in self._frames(container, stream):
             first = first or self._checked(frame)
             if (frame.sample_rate, frame.layout, frame.format.name) != first:
                 raise self._damage(position, "sample rate, channels or sample format change")
-            if frame.time is not None:
+            if is_timed and frame.time is not None:
                 time = round(frame.time * frame.sample_rate)
                 origin = time if origin is None else origin
-                if self.info.container in TIMED and time - origin - position > MAX_JITTER:
+                if time - origin - position > MAX_JITTER:
                     raise self._damage(position, f"{time - origin - position} samples are missing")
             position += frame.samples
             for converted in to_float.resample(frame):
-                yield to_block(converted, self.info.n_channels), _excess(frame)
+                yield to_block(converted, self.info.n_channels), frame
 
     def _frames(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
         n_samples, failure = 0, None
@@ -253,6 +256,7 @@ def _packets(container: InputContainer, stream: AudioStream) -> "Iterator[Packet
 
 
 def _excess(frame: AudioFrame) -> int:
+    """Samples by which a frame exceeds the duration of its packet."""
     if not frame.duration or not frame.time_base:
         return 0
     return frame.samples - round(frame.duration * frame.time_base * frame.sample_rate)

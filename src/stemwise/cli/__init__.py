@@ -3,6 +3,7 @@
 Nothing heavy is imported before a command runs, so that `--help` answers at once.
 """
 
+import gc
 import io
 import os
 import sys
@@ -15,6 +16,7 @@ from stemwise import __version__
 from stemwise.cli import augment, compare, data, doctor, evaluate, export, models, separate, train
 from stemwise.errors import StemwiseError
 
+COLLECT_AFTER = 100_000  # new objects; importing PyTorch makes about a million, none of which is garbage
 INTERRUPTED = 130  # the exit status after Ctrl-C, by the shells' convention; typer sets it
 
 app = typer.Typer(
@@ -60,6 +62,7 @@ def run(command: Callable[..., Any]) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files are not always text
+    gc.set_threshold(COLLECT_AFTER)
     try:
         command()
     except StemwiseError as error:
@@ -76,3 +79,5 @@ def run(command: Callable[..., Any]) -> None:
     except OSError as error:
         sys.stderr.write(f"error: {error.filename or 'the system'}: {error.strerror or error}\n")
         sys.exit(1)
+    finally:
+        gc.freeze()  # Python looks for garbage once more before it ends: in PyTorch's objects for a long time

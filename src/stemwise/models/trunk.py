@@ -97,8 +97,11 @@ class TrunkUNet(nn.Module):
         for level in self.encoder:
             x = level(x)
             skips.append(x)
-        for depth, level in enumerate([*self.decoder, self.output]):
-            x = level(x if depth == 0 else torch.cat([x, skips[-1 - depth]], dim=1))
+        x = skips.pop()
+        for level in [*self.decoder, self.output]:
+            x = level(x)
+            if skips:
+                x = torch.cat([x, skips.pop()], dim=1)
         logits = x[..., : magnitude.shape[-2], : magnitude.shape[-1]]
         return logits.float().reshape(-1, self.n_stems, 2, *magnitude.shape[-2:]).softmax(dim=1)
 

@@ -105,10 +105,11 @@ class StemUNet(nn.Module):
                 x = _activate(self.encoder_norm[level - 1](x), self.config.encoder_activation)
             x = conv(x)
             skips.append(x)  # QUIRK(spleeter): the skip is taken before batch norm and activation
+        x = skips.pop()
         for level, conv in enumerate(self.decoder):
             if level:
-                x = torch.cat([skips[-1 - level], x], dim=1)
-            x = conv(x) if level < len(skips) - 1 else _by_phases(x, conv)
+                x = torch.cat([skips.pop(), x], dim=1)
+            x = conv(x) if skips else _by_phases(x, conv)
             # QUIRK(spleeter): activation first, then batch norm; the encoder has it the other way round
             x = self.decoder_norm[level](_activate(x, self.config.decoder_activation))
         logits: Tensor = self.output(x)
