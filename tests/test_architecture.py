@@ -130,6 +130,12 @@ def test_help_loads_no_torch() -> None:
     assert fresh(code).strip() == "[]"
 
 
+def test_separating_loads_nothing_to_download_or_draw_with() -> None:
+    heavy = "httpx", "matplotlib", "stemwise.train", "stemwise.data", "stemwise.evaluate"
+    code = f"import sys, stemwise.cli, stemwise.files; print([m for m in {heavy} if m in sys.modules])"
+    assert fresh(code).strip() == "[]"
+
+
 def test_public_names() -> None:
     expected = (
         "AudioError CheckpointError ChecksumError ConfigError DecodeError DownloadError EncodeError"

@@ -15,7 +15,7 @@ from random_models import spleeter_like, stemwise_like
 from stemwise.audio import AudioReader
 from stemwise.checkpoint import Model
 from stemwise.convert import convert, read_configuration
-from stemwise.device import MIN_SDR_DB, has_bfloat16, inference_network
+from stemwise.device import MIN_SDR_DB, at_precision, has_bfloat16, inference_network
 from stemwise.errors import ConfigError, NonFiniteError, ShapeError
 from stemwise.hub import load_model
 from stemwise.metrics import sdr
@@ -275,6 +275,24 @@ def test_auto_precision_stays_close_to_float32(trained: Separator) -> None:
     exact, reduced = trained.separate(mixture, 44100), automatic.separate(mixture, 44100)
     for name in exact:
         assert sdr(exact[name], reduced[name]) > MIN_SDR_DB
+
+
+def test_rounding_weights_once_is_rounding_them_for_every_chunk(rng: torch.Generator) -> None:
+    network = inference_network(spleeter_like(), torch.device("cpu"))
+    magnitude = torch.rand(1, 2, 1024, 64, generator=rng)
+    with torch.inference_mode():
+        with torch.autocast("cpu", torch.bfloat16):
+            each_time = network(magnitude).float()
+        once = at_precision(network, torch.device("cpu"), "bfloat16")(magnitude)
+    assert torch.equal(once, each_time)
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+
+
+def test_loud_samples_are_no_infinite_ones() -> None:
+    mixture = torch.full((2, 1000), 1e36)
+    separator = Separator(stemwise_like(), precision="float32", stems=["vocals"])
+    with pytest.raises(NonFiniteError, match="the network gave"):  # not: the mixture has
+        separator.separate(torch.cat([mixture, mixture * 100], dim=-1), 44100)
 
 
 def test_auto_precision_falls_back_where_bfloat16_would_be_heard(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stemwise.errors import ConfigError, ShapeError
-from stemwise.stft import STFTConfig, istft, stft
+from stemwise.stft import STFTConfig, istft, magnitudes, stft
 from tolerances import FLOAT_ROUNDING, ROUND_TRIP
 
 SMALL = STFTConfig(n_fft=64, hop_length=16)
@@ -42,6 +42,12 @@ def test_agrees_with_torch_without_centring(rng: torch.Generator) -> None:
         waveform, 4096, 1024, window=torch.hann_window(4096), center=False, return_complex=True
     )
     torch.testing.assert_close(stft(waveform, STFTConfig()), theirs, atol=ROUND_TRIP * 100, rtol=0)
+
+
+def test_magnitudes_are_absolute_values(rng: torch.Generator) -> None:
+    spectrum = stft(torch.randn(2, 20000, generator=rng), STFTConfig())
+    torch.testing.assert_close(magnitudes(spectrum), spectrum.abs(), atol=0, rtol=1e-6)
+    assert magnitudes(spectrum).stride() == spectrum.abs().stride()
 
 
 @pytest.mark.parametrize(("n_fft", "hop_length"), [(100, 25), (4, 1), (64, 48), (64, 32), (64, 0)])

@@ -85,6 +85,8 @@ def _foldable(module: nn.Module) -> list[int]:
 def at_precision(network: nn.Module, device: torch.device, precision: str) -> Network:
     """The network as a function from magnitudes to float32 estimates."""
     dtype = PRECISIONS[precision]
+    if dtype is not torch.float32:
+        network = _rounded(network, dtype)
 
     def estimate(magnitude: Tensor) -> Tensor:
         try:
@@ -95,6 +97,21 @@ def at_precision(network: nn.Module, device: torch.device, precision: str) -> Ne
         return estimates
 
     return estimate
+
+
+def _rounded(network: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A copy whose convolutions hold their weights as autocast would round them again for every chunk.
+
+    All other weights are shared with the original.
+    """
+    shared = {id(tensor): tensor for tensor in [*network.parameters(), *network.buffers()]}
+    network = copy.deepcopy(network, shared)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.weight = nn.Parameter(module.weight.to(dtype), requires_grad=False)
+            if module.bias is not None:
+                module.bias = nn.Parameter(module.bias.to(dtype), requires_grad=False)
+    return network
 
 
 def choose_precision(name: str, network: nn.Module, config: ModelConfig, device: torch.device) -> str:

@@ -28,7 +28,7 @@ from av.container import InputContainer
 from av.packet import Packet
 
 from stemwise.audio.channels import stereo_matrix
-from stemwise.audio.frames import Block, join, to_block
+from stemwise.audio.frames import Block, is_block, join, to_block
 from stemwise.audio.length import MAX_PADDING, stated_length, true_length
 from stemwise.audio.resample import Resampler
 from stemwise.audio.source import Source
@@ -219,7 +219,7 @@ class AudioReader:
                 if time - origin - position > MAX_JITTER:
                     raise self._damage(position, f"{time - origin - position} samples are missing")
             position += frame.samples
-            for converted in to_float.resample(frame):
+            for converted in [frame] if is_block(frame) else to_float.resample(frame):
                 yield to_block(converted, self.info.n_channels), frame
 
     def _frames(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:

@@ -1,6 +1,7 @@
 """Between our blocks, numpy `(channels, samples)`, and PyAV's frames, which are kept interleaved here.
 
 Interleaved, because PyAV 18.1 reads past the list of planes when a planar frame has eight channels or more.
+Decoded frames of fewer, of planar float32, are taken as they are.
 """
 
 from fractions import Fraction
@@ -10,6 +11,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
+SAFE_PLANES = 7  # channels
 Block: TypeAlias = NDArray[np.float32]  # (channels, samples), full scale is 1
 
 
@@ -31,9 +33,16 @@ def to_frame(block: NDArray[Any], sample_rate: int, *, format: str = "flt", posi
     return frame
 
 
+def is_block(frame: AudioFrame) -> bool:
+    """Whether `to_block` takes a frame as it is: planar float32, as most lossy codecs give."""
+    return frame.format.name == "fltp" and frame.layout.nb_channels <= SAFE_PLANES
+
+
 def to_block(frame: AudioFrame, n_channels: int) -> Block:
-    """Unpack a frame of interleaved float32 into a block of its own memory."""
+    """Unpack a frame of interleaved float32, or one that `is_block`, into a block of its own memory."""
     packed = frame.to_ndarray()
+    if frame.format.is_planar:
+        return np.asarray(packed, np.float32)
     return np.array(packed.reshape(-1, n_channels).T, dtype=np.float32, order="C")
 
 

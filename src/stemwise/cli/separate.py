@@ -206,7 +206,7 @@ def separate_batch(
     from stemwise.files import separate_files
     from stemwise.naming import PICTURE, Song, find_songs, output_paths
 
-    _keep_freed_memory()
+    keep_freed_memory()
     files = list(files)
     songs = find_songs([Path(file) for file in files if file != STDIN], recursive=recursive, output=output)
     if STDIN in files and sys.stdin is None:
@@ -241,7 +241,7 @@ def separate_batch(
         raise typer.Exit(failed[0].exit_code)
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Have the C library keep what is freed for what comes next.
 
     Every chunk frees and needs again the same hundreds of megabytes. By itself glibc returns them to the

@@ -9,6 +9,7 @@ our U-Net is stored mirrored (see `models.unet`), so its kernels are flipped as 
 Source: graphs of deezer/spleeter 2.4.2; Keras 2.12, `saving/legacy/hdf5_format.py` for the cuDNN layout.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def from_variables(
     _check_n_stems(variables, config)
     with torch.device("meta"):
         network = build(config)
-    with ThreadPoolExecutor() as pool:  # reading, checking and transposing 157 MB take a while
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # reading, checking, transposing 157 MB takes a while
         read = list(pool.map(partial(_read, variables), _variables(config)))
     faults = [fault for fault in read if isinstance(fault, str)]
     state = {name: tensor for part in read if not isinstance(part, str) for name, tensor in part.items()}

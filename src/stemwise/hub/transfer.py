@@ -7,16 +7,17 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import IO
-
-import httpx
+from typing import IO, TYPE_CHECKING
 
 from stemwise.errors import CheckpointError, ChecksumError, DownloadError
+
+if TYPE_CHECKING:
+    import httpx  # imported where it is used: most runs download nothing
 
 # Called with the bytes done and, where the server says so, the bytes in total.
 ByteProgress = Callable[[int, int | None], None]
 
-TIMEOUT_S = httpx.Timeout(30, connect=10)
+TIMEOUT_S = (10.0, 30.0, 30.0, 30.0)  # to connect, to read, to write, to wait for a free connection
 N_ATTEMPTS = 4
 WAIT_S = 1.0  # before the second attempt; doubled before each further one
 PIECE_BYTES = 1 << 18
@@ -60,6 +61,8 @@ def read_json(url: str) -> object:
     Raises:
         DownloadError: if it cannot be had.
     """
+    import httpx
+
     _refuse_offline(url)
     try:
         response = httpx.get(url, follow_redirects=True, timeout=TIMEOUT_S).raise_for_status()
@@ -135,6 +138,8 @@ def _refuse_offline(url: str) -> None:
 
 def _fetch(url: str, part: Path, progress: ByteProgress | None) -> None:
     """Bring `part` to its full length, however many attempts it takes within reason."""
+    import httpx
+
     _refuse_offline(url)
     for attempt in range(1, N_ATTEMPTS + 1):
         try:
@@ -155,7 +160,9 @@ def _fetch(url: str, part: Path, progress: ByteProgress | None) -> None:
         time.sleep(WAIT_S * 2 ** (attempt - 1))
 
 
-def _fetch_once(client: httpx.Client, url: str, part: Path, progress: ByteProgress | None) -> None:
+def _fetch_once(client: "httpx.Client", url: str, part: Path, progress: ByteProgress | None) -> None:
+    import httpx
+
     done = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
     with client.stream("GET", url, headers=headers) as response:
