@@ -5,10 +5,17 @@ the machine's mood meets them all. Both read the same mp3 and the same checkpoin
 (`benchmarks/spleeter_environment.sh` makes it), write 16-bit wav, and must deliver every sample. Prints a
 table of medians and appends every single run to a file of JSON lines.
 
-Usage: python benchmarks/speed.py [--runs 5] [--seconds 200] [--commands ...] [--precision ...]
+A second table takes stemwise apart: how long it is until the network is called first, how fast it is later
+on (the second half of a song of `--steady` seconds, decoded blocks in, waveforms out), and that for one to
+five networks of Spleeter's shape.
+
+Usage: python benchmarks/speed.py [--runs 5] [--seconds 200] [--commands ...] [--precision ...] [--steady 600]
 """
 
 import argparse
+import json
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -35,7 +42,11 @@ from measure import (
 
 STEMS = ("vocals", "drums", "bass", "other")
 OUTPUT = REPOSITORY / "benchmarks" / "results" / "speed.jsonl"
+PARTS = REPOSITORY / "benchmarks" / "parts.py"
 PRECISIONS = ("float32", "auto", "bfloat16")
+MODELS = ("spleeter:4stems", "stemwise:4stems")
+PART_KEYS = ("start_up_s", "import_torch_s", "x_real_time")
+STEMS_SECONDS = 120  # of each song for the cost of one to five stems
 
 
 def contenders(commands: Sequence[str], precisions: Sequence[str]) -> dict[str, list[str]]:
@@ -120,6 +131,31 @@ def summary(costs: Mapping[str, Sequence[Cost]], seconds: int) -> str:
     return table(header, rows)
 
 
+def measure_parts(song: Path, precision: str, steady_s: int) -> list[dict[str, str | float]]:
+    """Start-up, steady state, and cost by the number of stems: a record for each."""
+    plan = [("start-up", model, str(song)) for model in MODELS]
+    plan += [("steady", model, str(steady_s)) for model in MODELS]
+    plan += [("stems", str(number), str(STEMS_SECONDS)) for number in range(1, 6)]
+    records = []
+    for part, which, what in plan:
+        command = [sys.executable, str(PARTS), part, which, precision, what]
+        done = subprocess.run(command, env=spleeter_environment(), capture_output=True, text=True, check=True)
+        records.append({"part": part, "which": which, "precision": precision, **json.loads(done.stdout)})
+        print(records[-1], flush=True)
+    return records
+
+
+def parts_table(records: Sequence[Mapping[str, str | float]]) -> str:
+    rows = [
+        [
+            f"{record['part']}, {record['which']}, {record['precision']}",
+            *(f"{record[key]:.2f}" if key in record else "" for key in PART_KEYS),
+        ]
+        for record in records
+    ]
+    return table(["part", *PART_KEYS], rows)
+
+
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -131,6 +167,7 @@ def parse_options() -> argparse.Namespace:
     choices = ("spleeter", "stemwise", "embedded")
     parser.add_argument("--commands", nargs="+", choices=choices, default=choices, help="programs to compare")
     parser.add_argument("--precision", nargs="+", choices=PRECISIONS, default=("float32", "auto"))
+    parser.add_argument("--steady", type=int, default=600, help="seconds for the steady state; 0: no parts")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="file of JSON lines to append to")
     options = parser.parse_args()
     if options.runs < 1 or not 1 <= options.seconds <= 600:
@@ -152,12 +189,15 @@ def main() -> None:
         if {"spleeter", "stemwise float32"} <= costs.keys():
             paths = [song.parent / name / song.stem for name in ("stemwise float32", "spleeter")]
             print(f"\nlargest difference of the two programs' stems: {largest_difference(*paths):.1e}")
+        parts = measure_parts(song, options.precision[0], options.steady) if options.steady else []
+        print("\n" + parts_table(parts))
     shared = {"benchmark": "speed", "time": time.strftime("%FT%TZ", time.gmtime()), "machine": machine()}
     records = [
         {**shared, "program": name, "seconds": options.seconds, "run": number, **asdict(cost)}
         for name, runs in costs.items()
         for number, cost in enumerate(runs, 1)
     ]
+    records += [{**shared, **part} for part in parts]
     append_json_lines(options.output, records)
     print(f"{len(records)} runs appended to {options.output}")
 
