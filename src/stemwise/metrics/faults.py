@@ -118,4 +118,5 @@ def _smear(reference: Tensor, estimate: Tensor, sample_rate: int) -> Tensor:
 
 def _of_steps(signal: Tensor, step: int) -> Tensor:
     n_steps = signal.shape[-1] // step
-    return signal[:, : n_steps * step].double().square().sum(dim=0).unflatten(0, (n_steps, step)).sum(dim=-1)
+    power = signal[:, : n_steps * step].double().square().sum(dim=0)
+    return power.reshape(n_steps, step).sum(dim=-1)
