@@ -62,6 +62,16 @@ def test_reverb_adds_a_decaying_tail_of_the_stated_level_after_the_source(sample
     assert max(levels) - min(levels) > 8
 
 
+def test_each_source_of_a_batch_gets_a_room_of_its_own() -> None:
+    impulses = torch.zeros(3, 4, 2, 10_000)
+    impulses[..., 0] = 1
+    tails = timbre.reverb(impulses, seeded(), sample_rate=8000)[..., 1:].reshape(24, -1)
+    levels_db = 10 * torch.log10(tails.square().sum(dim=1))
+    assert levels_db.max() - levels_db.min() > 3
+    lasts = [int((tail.abs() > 1e-5).nonzero().max()) for tail in tails[::2]]
+    assert min(lasts) < 4000 < 7000 < max(lasts)
+
+
 def test_drive_flattens_the_tops_and_keeps_the_loudness() -> None:
     source = (0.01 * sine(100)).expand(100, 2, N)
     driven = timbre.drive(source, seeded())

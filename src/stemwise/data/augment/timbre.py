@@ -63,12 +63,19 @@ def drive(source: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def reverb(source: Tensor, rng: torch.Generator, *, sample_rate: int) -> Tensor:
-    """A room of noise around `(channels, samples)`, dying away by 60 dB in 0.2 to 1.2 s, 6 to 20 dB below."""
-    decay_samples = math.ceil(uniform(rng, (), 0.2, 1.2, like=source).item() * sample_rate)
-    n_fft = next_power_of_two(source.shape[-1] + decay_samples)
-    envelope = from_db(-60 * torch.arange(decay_samples, device=source.device) / decay_samples)
-    noise = torch.randn(len(source), decay_samples, generator=rng, device=rng.device).to(source)
-    response = noise * envelope / envelope.norm()
-    level = from_db(uniform(rng, (), -20, -6, like=source))
+    """A room of noise around each `(..., channels, samples)`.
+
+    It dies away by 60 dB in 0.2 to 1.2 s, 6 to 20 dB below the source. Nothing is computed that a GPU would
+    have to be waited for.
+    """
+    one = (*source.shape[:-2], 1, 1)
+    decay_samples = uniform(rng, one, 0.2, 1.2, like=source) * sample_rate
+    longest = math.ceil(1.2 * sample_rate)
+    at = torch.arange(longest, device=source.device)
+    envelope = torch.where(at < decay_samples, from_db(-60 * at / decay_samples), 0)
+    drawn = torch.randn((*source.shape[:-1], longest), generator=rng, device=rng.device)
+    response = drawn.to(source) * envelope / envelope.norm(dim=-1, keepdim=True)
+    level = from_db(uniform(rng, one, -20, -6, like=source))
+    n_fft = next_power_of_two(source.shape[-1] + longest)
     wet = torch.fft.irfft(torch.fft.rfft(source, n_fft) * torch.fft.rfft(response, n_fft), n_fft)
     return torch.addcmul(source, wet[..., : source.shape[-1]], level)
