@@ -61,6 +61,18 @@ def test_every_loss_reaches_every_weight_of_every_network(
         assert parameter.grad.isfinite().all(), name
 
 
+@pytest.mark.parametrize("kind", ["bands", "magnitude_l1", "waveform_l1"])
+def test_examples_are_the_same_one_by_one_and_all_at_once(
+    tmp_path: Path, rng: torch.Generator, kind: str
+) -> None:
+    config = tiny_run(tmp_path, loss={"kind": kind})
+    learnt, heard = objective(config), batch(config, rng)
+    mixture, targets = learnt.prepare(heard, rng)  # on a processor: one by one
+    at_once = learnt.transformed(heard.mixture, heard.sources)
+    torch.testing.assert_close(at_once[0], mixture)
+    torch.testing.assert_close(at_once[1], targets)
+
+
 def test_losses_of_magnitudes_are_of_the_lowest_bins_of_the_transform(
     tmp_path: Path, rng: torch.Generator
 ) -> None:

@@ -27,13 +27,13 @@ def phase_sensitive_target(
     the separated waveform. If the sources add up to the mixture, the targets do too.
 
     Args:
-        mixture: complex spectrum of one excerpt, `(channels, bins, frames)`.
-        sources: complex spectra, `(stems, channels, bins, frames)`.
+        mixture: complex spectra, `(..., channels, bins, frames)`.
+        sources: complex spectra, `(..., channels, bins, frames)`; the mixture's axes are spread over theirs.
         pool: sums the bins of every band, `(..., bins, frames)` to `(..., bands, frames)`.
 
     Returns:
-        Mixture `(channels, bands, frames)`, >= 0; targets `(stems, channels, bands, frames)`, of either sign,
-        0 where the mixture is 0.
+        Mixture `(..., channels, bands, frames)`, >= 0; targets `(..., channels, bands, frames)`, of either
+        sign, 0 where the mixture is 0.
 
     Source: Erdogan et al., "Phase-sensitive and recognition-boosted speech separation using deep recurrent
     neural networks", ICASSP 2015.

@@ -35,17 +35,21 @@ class Objective(nn.Module):
     @torch.no_grad()
     def prepare(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Mixture `(B, C, …)` and targets `(B, S, C, …)`, on the batch's device."""
-        pairs = []
-        # one by one: the spectra of a batch would not fit a processor's cache
-        for mixture, sources in zip(batch.mixture, batch.sources, strict=True):
-            spectra = stft(torch.cat([mixture[None], sources]), self.config.model.stft)
-            spectra = spectra[..., : self.config.model.n_bins, :]
-            pairs.append(self.transform(spectra[0], spectra[1:]))
-        mixtures, targets = zip(*pairs, strict=True)
-        return self.augment(torch.stack(mixtures), torch.stack(targets), rng)
+        # one by one on a processor, whose cache the spectra of a batch would not fit; a GPU is fed at once
+        size = 1 if batch.mixture.device.type == "cpu" else len(batch.mixture)
+        pieces = zip(batch.mixture.split(size), batch.sources.split(size), strict=True)
+        mixtures, targets = zip(*(self.transformed(*piece) for piece in pieces), strict=True)
+        return self.augment(torch.cat(mixtures), torch.cat(targets), rng)
+
+    def transformed(self, mixtures: Tensor, sources: Tensor) -> tuple[Tensor, Tensor]:
+        """Waveforms `(B, C, N)` and `(B, S, C, N)` as what the loss compares, before any augmentation."""
+        spectra = stft(torch.cat([mixtures[:, None], sources], dim=1), self.config.model.stft)
+        spectra = spectra[..., : self.config.model.n_bins, :]
+        mixture, targets = self.transform(spectra[:, :1], spectra[:, 1:])
+        return mixture[:, 0], targets
 
     def transform(self, mixture: Tensor, sources: Tensor) -> tuple[Tensor, Tensor]:
-        """Complex spectra `(C, F, T)` and `(S, C, F, T)` as what the loss compares."""
+        """Complex spectra `(B, 1, C, F, T)` and `(B, S, C, F, T)` as what the loss compares."""
         raise NotImplementedError
 
     def augment(self, mixtures: Tensor, targets: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
