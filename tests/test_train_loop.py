@@ -2,6 +2,7 @@ import json
 import os
 import signal
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from stemwise.train import loop
 from stemwise.train.config import TrainConfig
 from stemwise.train.folder import RunFolder
 from stemwise.train.loop import train
+from stemwise.train.sources import load_sources
 from stemwise.train.state import TrainState
 from training import no_extras, one_thread, tiny_run, write_songs  # noqa: F401
 
@@ -79,6 +81,25 @@ def test_a_run_stopped_at_any_step_resumes_to_the_very_same_bits(
     for key in ("sdr", "loss"):
         assert lines(tmp_path / "parts", key) == lines(tmp_path / "whole", key)
     assert signal.getsignal(number) is handler
+
+
+def test_at_the_deadline_a_run_is_saved_and_resumes_to_the_very_same_bits(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    train(config, tmp_path / "whole", deadline=time.monotonic() + 3600)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "parts", deadline=time.monotonic())
+    assert TrainState.load(tmp_path / "parts" / "state.safetensors", config).step == 1
+    train(config, tmp_path / "parts", resume=True)
+    assert same(tmp_path / "whole" / "state.safetensors", tmp_path / "parts" / "state.safetensors")
+
+
+def test_a_run_learns_from_the_sources_it_is_given(config: TrainConfig, tmp_path: Path) -> None:
+    sources = load_sources(config)
+    nowhere = replace(config, data=replace(config.data, songs=("nowhere",), validation=()))
+    train(nowhere, tmp_path / "given", sources=sources)
+    train(config, tmp_path / "found")
+    assert same(tmp_path / "given" / "state.safetensors", tmp_path / "found" / "state.safetensors")
 
 
 def test_a_run_that_died_resumes_from_the_last_state_as_if_it_had_not(

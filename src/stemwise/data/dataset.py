@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -87,6 +87,13 @@ class Batch:
     sources: Tensor
     known: Tensor
     mixture: Tensor
+
+
+class BatchSource(Protocol):
+    """Endless training examples: `Excerpts`, or what else draws them from the generator alone."""
+
+    def batch(self, size: int, rng: torch.Generator) -> Batch:
+        """That many examples, on any device."""
 
 
 def step_rng(seed: int, *indices: int) -> torch.Generator:

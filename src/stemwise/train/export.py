@@ -14,8 +14,7 @@ PROBE = ".probe"  # Spleeter takes a folder with this file for a whole model
 def trained_model(config: TrainConfig, state: TrainState, sources: Sources, *, name: str) -> Model:
     """The averaged weights as they are now, with a card that says what they have heard."""
     start = config.start.model
-    n_files = sum(map(len, sources.excerpts.singles.values()))
-    singles = f" and {n_files} single files" if n_files else ""
+    singles = f" and {sources.n_singles} single files" if sources.n_singles else ""
     before = f", after what {start} was trained on" if start else ""
     card = ModelCard(
         name=name,

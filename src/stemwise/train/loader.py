@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from stemwise.data.dataset import Batch, Excerpts, step_rng
+from stemwise.data.dataset import Batch, BatchSource, step_rng
 from stemwise.train.config import TrainConfig
 from stemwise.train.distributed import Processes
 from stemwise.train.objective import Objective
@@ -30,7 +30,7 @@ class Example:
 
 
 def examples(
-    data: Excerpts, config: TrainConfig, objective: Objective, process: Processes, *, first_step: int
+    data: BatchSource, config: TrainConfig, objective: Objective, process: Processes, *, first_step: int
 ) -> Iterator[list[Example]]:
     """For every step still to make, the examples of its passes, in order whatever the number of threads.
 
@@ -59,7 +59,7 @@ def examples(
 
 
 def example(
-    data: Excerpts, config: TrainConfig, objective: Objective, device: torch.device, step: int, unit: int
+    data: BatchSource, config: TrainConfig, objective: Objective, device: torch.device, step: int, unit: int
 ) -> Example:
     rng = step_rng(config.seed, step, unit)
     batch = data.batch(config.batch_size, rng)

@@ -41,6 +41,8 @@ def train(
     resume: bool = False,
     recipe: Path | None = None,
     report: Report = lambda _: None,
+    sources: Sources | None = None,
+    deadline: float = inf,
 ) -> Path:
     """Run the configuration to its last step, or until validation says that it is enough.
 
@@ -50,19 +52,21 @@ def train(
         resume: go on from the state in the folder.
         recipe: the file that the configuration comes from; the state of its repository is noted.
         report: called with every line of the metrics.
+        sources: what the run learns from; None for what `config.data` names.
+        deadline: when to stop as after Ctrl-C, by `time.monotonic`.
 
     Returns:
         The path of the model to use.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C or SIGTERM, when the step at hand is finished and saved.
+        KeyboardInterrupt: after Ctrl-C, SIGTERM or the deadline, when the step at hand is finished and saved.
         ConfigError: if the folder holds another run, which would be lost, or one with another optimizer, or
             the data are not there.
         NonFiniteError: if the loss is NaN or infinite; the state saved last stays.
         WorkerLost: if another process of the run is gone; likewise.
     """
     with processes(config.hardware.device) as process:
-        run = _Run(config, RunFolder(folder), process, report, resume=resume)
+        run = _Run(config, RunFolder(folder), process, report, resume=resume, sources=sources)
         run.begin(recipe)
         objective = build_objective(run.state.network, config, precision=run.precision)
         if config.hardware.compile:
@@ -74,7 +78,8 @@ def train(
                     break
                 loss = step(run.state, joined, parts, config, process)
                 run.after_step(loss, len(parts))
-                if process.any(bool(signals)) and run.state.step < config.steps:
+                is_told = bool(signals) or time.monotonic() > deadline
+                if process.any(is_told) and run.state.step < config.steps:
                     run.save()
                     raise KeyboardInterrupt
             run.save()
@@ -86,7 +91,14 @@ class _Run:
     """A run on its way: its state, and what happens beside the steps."""
 
     def __init__(
-        self, config: TrainConfig, folder: RunFolder, process: Processes, report: Report, *, resume: bool
+        self,
+        config: TrainConfig,
+        folder: RunFolder,
+        process: Processes,
+        report: Report,
+        *,
+        resume: bool,
+        sources: Sources | None,
     ) -> None:
         if not resume and folder.state.exists():
             raise ConfigError(f"{folder.path} holds the state of a run: resume it, or choose another folder")
@@ -99,7 +111,7 @@ class _Run:
             self.state = TrainState.load(folder.state, config, process.device, precision=self.precision)
         else:
             self.state = TrainState.fresh(config, process.device, precision=self.precision)
-        self.sources: Sources = load_sources(config)
+        self.sources = sources or load_sources(config)
         self.passages = passages(
             self.sources.held_out,
             config.model.stems,

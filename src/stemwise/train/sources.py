@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stemwise.data.cache import Cache, Samples
-from stemwise.data.dataset import Excerpts
+from stemwise.data.dataset import BatchSource, Excerpts
 from stemwise.data.singles import find_singles
 from stemwise.data.spleeter_csv import read_csv
 from stemwise.data.track import ACCOMPANIMENT, MIXTURE, UNSPLIT, StemFile, Track
@@ -24,11 +24,13 @@ class Sources:
     Attributes:
         excerpts: of the songs and single files that are trained on.
         songs: the names of those songs.
+        n_singles: how many those single files are.
         held_out: songs that are listened to and not trained on, `name -> stem -> samples`.
     """
 
-    excerpts: Excerpts
+    excerpts: BatchSource
     songs: tuple[str, ...]
+    n_singles: int
     held_out: Songs
 
 
@@ -48,7 +50,8 @@ def load_sources(config: TrainConfig) -> Sources:
     songs = _decoded(training, cache, model.stems, as_they_are=mix.plain)
     excerpts = Excerpts(songs, singles, stems=model.stems, config=mix)
     passages = _decoded(held_out, cache, model.stems, as_they_are=True)
-    return Sources(excerpts=excerpts, songs=tuple(songs), held_out=passages)
+    n_singles = sum(map(len, singles.values()))
+    return Sources(excerpts=excerpts, songs=tuple(songs), n_singles=n_singles, held_out=passages)
 
 
 def split(data: DataConfig, stems: tuple[str, ...]) -> tuple[list[Track], list[Track]]:
