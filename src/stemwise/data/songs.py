@@ -63,12 +63,12 @@ class Lot:
     def __init__(self, names: Sequence[str], weights: Mapping[str, float]) -> None:
         """Weights are for the beginnings of names; what has none weighs 1."""
         self.names = names
-        self._weights = torch.ones(len(names))
+        self.weights = torch.ones(len(names))
         for prefix, weight in weights.items():
-            self._weights[[i for i, name in enumerate(names) if name.startswith(prefix)]] = weight
+            self.weights[[i for i, name in enumerate(names) if name.startswith(prefix)]] = weight
 
     def draw(self, rng: torch.Generator) -> str:
-        return self.names[int(torch.multinomial(self._weights, 1, generator=rng))]
+        return self.names[int(torch.multinomial(self.weights, 1, generator=rng))]
 
 
 def _piece(samples: Samples, start: int, n_samples: int) -> Tensor:
