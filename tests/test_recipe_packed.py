@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -53,8 +54,10 @@ def notes(seconds: float, seed: int, channels: int = 2) -> np.ndarray:
 
 
 def run(script: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
+    """The script by itself, on as many threads as here: sums are then the same to the bit."""
     command = [sys.executable, str(RECIPE / script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | threads)
 
 
 def write_corpus(place: Path) -> None:
