@@ -190,7 +190,8 @@ def main() -> None:
             paths = [song.parent / name / song.stem for name in ("stemwise float32", "spleeter")]
             print(f"\nlargest difference of the two programs' stems: {largest_difference(*paths):.1e}")
         parts = measure_parts(song, options.precision[0], options.steady) if options.steady else []
-        print("\n" + parts_table(parts))
+        if parts:
+            print("\n" + parts_table(parts))
     shared = {"benchmark": "speed", "time": time.strftime("%FT%TZ", time.gmtime()), "machine": machine()}
     records = [
         {**shared, "program": name, "seconds": options.seconds, "run": number, **asdict(cost)}

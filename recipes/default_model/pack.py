@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from unpack import MANIFEST
 
 from stemwise.audio import AudioReader, AudioWriter
 from stemwise.checkpoint import replacing
@@ -32,7 +33,6 @@ from stemwise.types import STEMS
 BITRATE = 64_000  # bit/s of a stereo stem
 MONO = 0.75  # of it for a stem in mono
 SHARD_BYTES = 60 * 2**20
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +157,9 @@ def main() -> None:
     parser.add_argument("--bitrate", type=int, default=BITRATE, help=f"bit/s of stereo, {BITRATE}")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
+    for text in given.singles:
+        if not all(text.partition("=")):
+            parser.error(f"--singles is {text!r}: it must be STEM=FOLDER")
     singles = {stem: Path(path) for stem, _, path in (text.partition("=") for text in given.singles)}
     try:
         sounds = find_sounds(given.corpora, singles, given.songs)

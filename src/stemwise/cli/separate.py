@@ -248,8 +248,8 @@ def keep_freed_memory() -> None:
     system, which hands out each page anew, cleared: up to a tenth of all time. The peak stays what it is.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:  # other C libraries than glibc have none
-        mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+    # Other C libraries than glibc have none. The second alone would fix the first at 128 kB.
+    if mallopt is not None and mallopt(M_MMAP_THRESHOLD, KEPT_BYTES):
         mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
