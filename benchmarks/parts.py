@@ -60,7 +60,7 @@ def steady(model: str, precision: str, seconds: int) -> dict[str, float]:
 
     from material import SAMPLE_RATE, blocks
     from stemwise.checkpoint import Model
-    from stemwise.cli.separate import keep_freed_memory
+    from stemwise.device import keep_freed_memory
     from stemwise.models import ModelConfig, build
     from stemwise.models.unet import UNetConfig
     from stemwise.separate import Separator

@@ -25,6 +25,7 @@ FLOORS = [
     {"data", "device"},
     {"separate"},
     {"files", "train", "evaluate", "export"},
+    {"worker"},
     {"cli", "spleeter"},
 ]
 SAME_FLOOR = {("overlap", "stft")}
@@ -105,8 +106,10 @@ def test_every_room_stands_on_a_floor() -> None:
     assert rooms - {"__init__", "__main__"} == set.union(*FLOORS)
 
 
-def test_broad_excepts_stand_nowhere() -> None:
+def test_broad_excepts_stand_in_the_worker_only() -> None:
     for path in PACKAGE.rglob("*.py"):
+        if path == PACKAGE / "worker" / "child.py":
+            continue  # a song that fails in a way that nobody foresaw is one song that fails
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ExceptHandler):
                 name = getattr(node.type, "id", "")
@@ -127,6 +130,12 @@ def test_import_is_light() -> None:
 def test_help_loads_no_torch() -> None:
     heavy = "torch", "numpy", "av", "matplotlib"
     code = f"import sys, stemwise.cli.spleeter; print([m for m in {heavy} if m in sys.modules])"
+    assert fresh(code).strip() == "[]"
+
+
+def test_the_parent_of_workers_loads_no_torch() -> None:
+    heavy = "torch", "numpy", "av"
+    code = f"import sys, stemwise.worker; print([m for m in {heavy} if m in sys.modules])"
     assert fresh(code).strip() == "[]"
 
 

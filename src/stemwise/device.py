@@ -1,6 +1,8 @@
-"""Where and how precisely the network runs: device, precision, memory format."""
+"""Where and how precisely the network runs: device, precision, memory format, memory that is kept."""
 
 import copy
+import ctypes
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -17,6 +19,8 @@ from stemwise.models import N_CHANNELS, ModelConfig
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 MIN_SDR_DB = 45.0  # what a reduced precision may cost at most, of any stem
 PROBE_FRAMES = 64
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+KEPT_BYTES = 1 << 30
 
 Network = Callable[[Tensor], Tensor]
 
@@ -145,3 +149,15 @@ def choose_precision(name: str, network: nn.Module, config: ModelConfig, device:
         if sdr(exact.flatten(1)[:, None], reduced.flatten(1)[:, None]).min() >= MIN_SDR_DB
         else "float32"
     )
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep what is freed for what comes next.
+
+    Every chunk frees and needs again the same hundreds of megabytes. By itself glibc returns them to the
+    system, which hands out each page anew, cleared: up to a tenth of all time. The peak stays what it is.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    # Other C libraries than glibc have none. The second alone would fix the first at 128 kB.
+    if mallopt is not None and mallopt(M_MMAP_THRESHOLD, KEPT_BYTES):
+        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)

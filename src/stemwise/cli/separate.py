@@ -1,6 +1,5 @@
 """`stemwise separate`: songs in, stems out."""
 
-import ctypes
 import json
 import os
 import sys
@@ -27,8 +26,6 @@ class Echo(Protocol):
 
 Say = Callable[["SongReport", Echo], None]
 STDIN = "-"
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-KEPT_BYTES = 1 << 30
 _OUTPUT, _STEMS, _READING, _ENGINE = "Output files", "Stems", "Input", "Engine"
 
 
@@ -203,6 +200,7 @@ def separate_batch(
 ) -> None:
     """What `stemwise separate` and `spleeter separate` share: plan, separate, report, exit status."""
     from stemwise.cli.progress import bars
+    from stemwise.device import keep_freed_memory
     from stemwise.files import separate_files
     from stemwise.naming import PICTURE, Song, find_songs, output_paths
 
@@ -239,18 +237,6 @@ def separate_batch(
         typer.echo(f"error: {len(failed)} of {len(songs)} songs failed", err=True)
     if failed:
         raise typer.Exit(failed[0].exit_code)
-
-
-def keep_freed_memory() -> None:
-    """Have the C library keep what is freed for what comes next.
-
-    Every chunk frees and needs again the same hundreds of megabytes. By itself glibc returns them to the
-    system, which hands out each page anew, cleared: up to a tenth of all time. The peak stays what it is.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    # Other C libraries than glibc have none. The second alone would fix the first at 128 kB.
-    if mallopt is not None and mallopt(M_MMAP_THRESHOLD, KEPT_BYTES):
-        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def load(name: str, *, quiet: bool, spleeter_layout: bool = False) -> "Model":

@@ -1,0 +1,20 @@
+"""A child process that separates one song at a time and keeps its model; its parent never loads torch.
+
+The parent submits a `Task` and polls for `Progress`, then one of `Done`, `Failed` and `Crashed`. A process
+that is killed, by `cancel`, by somebody else or for its memory, leaves no half-written file behind, and the
+next task starts a new one. The child dies with its parent, however that dies.
+"""
+
+from stemwise.worker.messages import (
+    Crashed,
+    Done,
+    Failed,
+    Message,
+    ModelInfo,
+    Models,
+    Progress,
+    Task,
+)
+from stemwise.worker.process import Worker
+
+__all__ = ["Crashed", "Done", "Failed", "Message", "ModelInfo", "Models", "Progress", "Task", "Worker"]

@@ -1,0 +1,238 @@
+"""Real processes, a tiny network."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import pytest
+import torch
+
+from audio_files import files_below, read_wav, write_wav
+from conftest import song
+from random_models import stemwise_like
+from stemwise.audio import AudioWriter
+from stemwise.checkpoint import save_model
+from stemwise.hub import load_model
+from stemwise.separate import Separator
+from stemwise.worker import Crashed, Done, Failed, Message, Models, Progress, Task, Worker
+
+STEMS = ("vocals", "drums", "bass", "other")
+PATIENCE_S = 60.0  # for a process to start on a machine that has other things to do
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    save_model(stemwise_like(), path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    worker = Worker(threads=1)
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+def task(model: str, tmp_path: Path) -> Task:
+    source = write_wav(tmp_path / "song.wav", song(30_000))
+    paths = {stem: str(tmp_path / "out" / f"{stem}.wav") for stem in STEMS}
+    return Task(id="one", source=str(source), paths=paths, model=model, precision="float32")
+
+
+@pytest.fixture
+def long_task(task: Task, tmp_path: Path) -> Task:
+    """Long enough to be interrupted, however small the network."""
+    noise = 0.1 * torch.randn(2, 90 * 44100, generator=torch.Generator().manual_seed(0))
+    return replace(task, id="long", source=str(write_wav(tmp_path / "long.wav", noise)))
+
+
+def ended(worker: Worker) -> Message:
+    """The message that ends a task; what comes before it is progress."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        message = worker.poll(1.0)
+        if message is not None and not isinstance(message, Progress):
+            return message
+    raise AssertionError("the worker says nothing")
+
+
+def under_way(worker: Worker, folder: Path) -> None:
+    """Wait until stems are being written."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        if isinstance(worker.poll(1.0), Progress) and list(folder.glob(".*.part")):
+            return
+    raise AssertionError("the worker does not begin")
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_stems_are_those_of_the_separator(worker: Worker, task: Task, model: str) -> None:
+    worker.submit(task)
+    done = ended(worker)
+    assert isinstance(done, Done)
+    assert done.id == "one"
+    assert done.report["duration_s"] == 30_000 / 44100
+    assert done.report["licence"] == "none"
+    mixture, rate = read_wav(Path(task.source))
+    expected = Separator(load_model(model), precision="float32").separate(mixture, rate)
+    for stem in STEMS:
+        written, _ = read_wav(Path(done.report["stems"][stem]))
+        torch.testing.assert_close(written, expected[stem], atol=2e-5, rtol=0)
+
+
+def test_says_how_far_it_is_and_not_too_often(worker: Worker, long_task: Task) -> None:
+    worker.submit(replace(long_task, duration_s=20.0))
+    seen: list[Progress] = []
+    begin = None
+    while isinstance(message := worker.poll(PATIENCE_S), Progress):
+        begin = begin or time.monotonic()
+        seen.append(message)
+    assert begin is not None
+    assert isinstance(message, Done)
+    assert seen[0].id == "long"
+    assert {(p.stage, p.total) for p in seen} == {("separating", 20.0)}
+    assert [p.done for p in seen] == sorted(p.done for p in seen)
+    assert len(seen) <= 1 + (time.monotonic() - begin) / 0.25
+
+
+def test_one_process_for_many_songs_and_one_model(worker: Worker, task: Task, tmp_path: Path) -> None:
+    own = tmp_path / "own.safetensors"
+    own.write_bytes(Path(task.model).read_bytes())
+    worker.submit(replace(task, model=str(own)))
+    assert isinstance(ended(worker), Done)
+    pid = worker.pid
+    own.unlink()  # what is loaded is not loaded again, with these options or others
+    worker.submit(replace(task, model=str(own), codec="flac"))
+    assert isinstance(ended(worker), Done)
+    two = {stem: task.paths["vocals"] + stem for stem in ("vocals", "accompaniment")}
+    worker.submit(replace(task, model=str(own), two_stems="vocals", paths=two))
+    assert isinstance(ended(worker), Done)
+    assert worker.pid == pid
+
+
+@pytest.mark.parametrize(
+    ("changed", "exit_code", "passing", "words"),
+    [
+        ({"source": "nothing.wav"}, 3, False, "nothing.wav"),
+        ({"codec": "mp5"}, 2, False, "mp5"),
+        ({"model": "nothing:at-all"}, 4, False, "nothing:at-all"),
+        ({"paths": {"kazoo": "kazoo.wav"}}, 2, False, "the model gives vocals, drums, bass, other"),
+        ({"paths": dict.fromkeys(STEMS, "/dev/full/x.wav")}, 3, False, "cannot be made"),
+    ],
+)
+def test_a_song_that_fails_costs_itself(  # type: ignore[no-untyped-def]
+    worker: Worker, task: Task, changed, exit_code: int, passing: bool, words: str
+) -> None:
+    worker.submit(replace(task, **changed))
+    failed = ended(worker)
+    assert isinstance(failed, Failed)
+    assert (failed.id, failed.exit_code, failed.passing) == ("one", exit_code, passing)
+    assert words in failed.message
+    worker.submit(task)
+    assert isinstance(ended(worker), Done)
+
+
+def test_a_killed_process_says_so_leaves_nothing_and_is_replaced(
+    worker: Worker, long_task: Task, task: Task, tmp_path: Path
+) -> None:
+    worker.submit(long_task)
+    under_way(worker, tmp_path / "out")
+    pid = worker.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    crashed = ended(worker)
+    assert isinstance(crashed, Crashed)
+    assert crashed.id == "long"
+    assert "SIGKILL" in crashed.reason
+    assert files_below(tmp_path / "out") == []
+    worker.submit(task)
+    assert isinstance(ended(worker), Done)
+    assert worker.pid != pid
+
+
+def test_what_storage_refuses_may_pass_and_a_process_that_dies_idle_is_replaced(
+    worker: Worker, task: Task
+) -> None:
+    worker.submit(task)
+    assert isinstance(ended(worker), Done)
+    assert worker.pid is not None
+    subprocess.run(["prlimit", f"--pid={worker.pid}", "--nofile=3"], check=True)
+    worker.submit(task)
+    failed = ended(worker)
+    assert isinstance(failed, Failed)
+    assert failed.passing
+    assert "Too many open files" in failed.message
+    os.kill(worker.pid, signal.SIGKILL)
+    wait([worker.connection], PATIENCE_S)  # type: ignore[list-item]
+    worker.submit(replace(task, id="two"))
+    assert isinstance(ended(worker), Done)
+
+
+def test_cancel_takes_less_than_a_second_and_leaves_nothing(
+    worker: Worker, long_task: Task, task: Task, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    longest = {stem: str(out / (stem + "ä" * 110 + ".wav")) for stem in STEMS}
+    worker.submit(replace(long_task, paths=longest))
+    under_way(worker, out)
+    beside = AudioWriter(out / "mine.wav", codec="wav", sample_rate=44100, n_channels=1)
+    pid, begin = worker.pid, time.monotonic()
+    worker.cancel()
+    assert time.monotonic() - begin < 1
+    assert pid is not None
+    assert not is_alive(pid)
+    assert len(files_below(out)) == 1  # somebody else's, which is being written too
+    beside.discard()
+    assert worker.poll() is None
+    worker.submit(task)
+    assert isinstance(ended(worker), Done)
+
+
+def test_models_are_described(worker: Worker, model: str) -> None:
+    worker.ask_models()
+    answer = ended(worker)
+    assert isinstance(answer, Models)
+    infos = {info.name: info for info in answer.models}
+    assert infos["stemwise:4stems"].stems == STEMS
+    assert infos["stemwise:4stems"].installed
+    assert infos["stemwise:2stems"].stems == ("vocals", "accompaniment")
+    assert infos["stemwise:2stems"].two_stems == ()
+    assert infos["spleeter:5stems"].bytes == 196_535_188
+    worker.ask_models([model])
+    answer = ended(worker)
+    assert isinstance(answer, Models)
+    assert (answer.models[0].two_stems, answer.models[0].licence) == (STEMS, "none")
+
+
+def test_the_process_dies_with_its_parent(task: Task, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # which nobody writes to: the child hangs, and hears nothing from its parent
+    program = (
+        "from stemwise.worker import *; import time\n"
+        f"worker = Worker(threads=1); worker.submit({replace(task, source=str(tmp_path / 'pipe'))!r})\n"
+        "print(worker.pid, flush=True); time.sleep(100)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    assert is_alive(pid)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    until = time.monotonic() + PATIENCE_S / 4
+    while is_alive(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not is_alive(pid)
