@@ -9,5 +9,5 @@ import tomllib
 
 project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
 extras = project["project"]["optional-dependencies"]
-wanted = [*project["dependency-groups"]["dev"], *extras["export"], *extras["train"]]
+wanted = [*project["dependency-groups"]["dev"], *extras["export"], *extras["postgres"], *extras["train"]]
 print(*(requirement for requirement in wanted if not requirement.startswith("stemwise")))

@@ -11,6 +11,7 @@
     │   └── CheckpointError
     ├── ConfigError           (also a ValueError) an option has a value that cannot be
     ├── ShapeError            (also a ValueError) a tensor has axes that cannot be
+    ├── JournalError          a journal could not be opened, read or written
     └── NonFiniteError        NaN or infinity went into the network, or came out
 
 A message says what, which value, and what would be right. `exit_code` is what the commands return.
@@ -63,3 +64,7 @@ class ShapeError(StemwiseError, ValueError):
 
 class NonFiniteError(StemwiseError):
     exit_code = 5
+
+
+class JournalError(StemwiseError):
+    exit_code = 6

@@ -1,0 +1,43 @@
+"""The way to a database: a file of SQLite whose commits survive a power cut, or PostgreSQL."""
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sql
+
+from stemwise.errors import JournalError
+
+BUSY_S = 60.0  # how long SQLite waits for another process's transaction
+
+
+def engine(url: str | Path, *, create: bool) -> sql.Engine:
+    """The engine of `Journal`'s arguments, which see."""
+    wanted = JournalError(f"journal is {str(url)!r}: it must be a path, sqlite:///PATH or postgresql://…")
+    try:
+        found = sql.make_url(str(url)) if "://" in str(url) else sql.URL.create("sqlite", database=str(url))
+    except sql.exc.ArgumentError as error:
+        raise wanted from error
+    if found.get_backend_name() == "postgresql":
+        return _postgresql(found)
+    if found.get_backend_name() != "sqlite":
+        raise wanted
+    if not create and not Path(found.database or "").is_file():
+        raise JournalError(f"there is no journal {found.database}")
+    engine = sql.create_engine(found, connect_args={"timeout": BUSY_S})
+    sql.event.listen(engine, "connect", _make_durable)
+    sql.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def _postgresql(url: sql.URL) -> sql.Engine:
+    try:
+        return sql.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    except ImportError as error:
+        raise JournalError("PostgreSQL needs psycopg: pip install 'stemwise[postgres]'") from error
+
+
+def _make_durable(connection: Any, _: object) -> None:
+    """A commit of SQLite is synced to disk; readers do not wait for writers."""
+    connection.isolation_level = None  # begin when we say so
+    for setting in ("journal_mode = WAL", "synchronous = FULL"):
+        connection.execute(f"PRAGMA {setting}").close()
