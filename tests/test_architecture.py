@@ -26,6 +26,7 @@ FLOORS = [
     {"separate"},
     {"files", "train", "evaluate", "export"},
     {"worker"},
+    {"batch"},
     {"cli", "spleeter"},
 ]
 SAME_FLOOR = {("overlap", "stft")}
@@ -42,6 +43,7 @@ HOMES = {
     "onnxscript": {"export"},
     "openvino": {"export"},
     "sqlalchemy": {"journal"},
+    "fsspec": {"batch"},
 }
 
 
@@ -149,8 +151,8 @@ def test_separating_loads_nothing_to_download_or_draw_with() -> None:
 def test_public_names() -> None:
     expected = (
         "AudioError CheckpointError ChecksumError ConfigError DecodeError DownloadError EncodeError"
-        " JournalError ModelError NonFiniteError Separator ShapeError StemwiseError UnknownModel __version__"
-        " load_model published_models separate_file"
+        " JournalError ModelError NonFiniteError Separator ShapeError StemwiseError StorageError UnknownModel"
+        " __version__ load_model published_models separate_file"
     )
     assert sorted(stemwise.__all__) == sorted(expected.split())
     for name in stemwise.__all__:

@@ -8,6 +8,7 @@ from pathlib import Path
 import tomllib
 
 project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
-extras = project["project"]["optional-dependencies"]
-wanted = [*project["dependency-groups"]["dev"], *extras["export"], *extras["postgres"], *extras["train"]]
+group, extras = project["dependency-groups"]["dev"], project["project"]["optional-dependencies"]
+names = next(entry for entry in group if entry.startswith("stemwise[")).removeprefix("stemwise[").rstrip("]")
+wanted = group + [requirement for name in names.split(",") for requirement in extras[name]]
 print(*(requirement for requirement in wanted if not requirement.startswith("stemwise")))

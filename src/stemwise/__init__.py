@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         NonFiniteError,
         ShapeError,
         StemwiseError,
+        StorageError,
         UnknownModel,
     )
     from stemwise.files import separate_file
@@ -48,6 +49,7 @@ _HOMES = {
     "ConfigError": "stemwise.errors",
     "NonFiniteError": "stemwise.errors",
     "ShapeError": "stemwise.errors",
+    "StorageError": "stemwise.errors",
 }
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "Separator",
     "ShapeError",
     "StemwiseError",
+    "StorageError",
     "UnknownModel",
     "__version__",
     "load_model",

@@ -12,7 +12,8 @@
     ├── ConfigError           (also a ValueError) an option has a value that cannot be
     ├── ShapeError            (also a ValueError) a tensor has axes that cannot be
     ├── JournalError          a journal could not be opened, read or written
-    └── NonFiniteError        NaN or infinity went into the network, or came out
+    ├── NonFiniteError        NaN or infinity went into the network, or came out
+    └── StorageError          object storage refused or failed; `passing` says whether that may pass
 
 A message says what, which value, and what would be right. `exit_code` is what the commands return.
 """
@@ -68,3 +69,11 @@ class NonFiniteError(StemwiseError):
 
 class JournalError(StemwiseError):
     exit_code = 6
+
+
+class StorageError(StemwiseError):
+    exit_code = 7
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing

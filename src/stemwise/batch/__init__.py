@@ -1,0 +1,1 @@
+"""Catalogues: many songs, planned, separated by workers, journalled, verified and reported."""

@@ -1,0 +1,105 @@
+"""The clients of object storage: found by a URL's scheme, and what they raise told in one line."""
+
+import errno
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+from stemwise.errors import ConfigError, StorageError
+
+NEEDS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp", "https": "aiohttp"}
+EXTRA = {"s3fs": "s3", "gcsfs": "gs", "aiohttp": "http"}
+READ_ONLY = ("http", "https")
+HOW_TO_GET_IN = "for s3://, check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials"
+# What a client raises that is no OSError: module → classes. Looked up among what is imported when it happens.
+FOREIGN = {
+    "botocore.exceptions": ("BotoCoreError", "ClientError"),
+    "aiohttp": ("ClientError",),
+    "gcsfs.retry": ("HttpError",),
+    "google.auth.exceptions": ("GoogleAuthError",),
+}
+NO_KEY = (
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "CredentialRetrievalError",
+    "DefaultCredentialsError",
+)
+# Whatever is answered to these will be answered again.
+FINAL_KINDS = ("ParamValidationError", "InvalidEndpointError", "InvalidURL", "ProfileNotFound")
+FINAL_NUMBERS = (
+    errno.EINVAL,
+    errno.ENOSYS,
+    errno.EPERM,
+    errno.EMSGSIZE,
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.EROFS,
+)
+PASSING_STATUS = (408, 425, 429)  # of http, besides 500 and more
+
+
+def open_client(url: str, *, to_write: bool = False) -> tuple[Any, str]:
+    """The client for a URL, and what it calls the place.
+
+    Raises:
+        ConfigError: if there is none for this scheme, or its package is not installed, or it can only read.
+    """
+    import fsspec
+
+    scheme = url.partition("://")[0]
+    package = NEEDS.get(scheme)
+    if package and find_spec(package) is None:
+        raise ConfigError(
+            f"{url}: {scheme}:// needs a package that is not installed:"
+            f" pip install 'stemwise[{EXTRA[package]}]'"
+        )
+    if to_write and scheme in READ_ONLY:
+        raise ConfigError(f"{url}: {scheme}:// can only be read; stems go to a folder or to s3://")
+    try:
+        client = fsspec.filesystem(scheme, use_listings_cache=False)
+    except (ValueError, ImportError) as error:
+        raise ConfigError(f"{url}: {scheme}:// is no storage that is known here ({error})") from error
+    return client, client._strip_protocol(url)
+
+
+@contextmanager
+def errors_told(url: str) -> Iterator[None]:
+    """Turn what a client raises into a `StorageError`, which says whether to try again."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except client_errors() as caught:
+        error = _behind(caught)
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if type(error).__name__ in NO_KEY:
+            raise StorageError(f"{url}: no credentials were found ({reason}): {HOW_TO_GET_IN}") from error
+        if isinstance(error, PermissionError):
+            raise StorageError(f"{url}: access is refused ({reason}): {HOW_TO_GET_IN}") from error
+        if isinstance(error, FileNotFoundError):
+            raise StorageError(f"{url} does not exist") from error
+        raise StorageError(f"{url}: the storage failed: {reason}", passing=_can_pass(error)) from error
+
+
+def client_errors() -> tuple[type[Exception], ...]:
+    """What the clients at hand raise."""
+    known = [(sys.modules[name], kinds) for name, kinds in FOREIGN.items() if name in sys.modules]
+    return OSError, *(getattr(module, kind) for module, kinds in known for kind in kinds)
+
+
+def _behind(error: BaseException) -> BaseException:
+    """The error itself: fsspec says of all that goes wrong with http that the file was not found."""
+    cause = error.__cause__
+    is_http = isinstance(cause, TimeoutError) or type(cause).__module__.startswith("aiohttp.")
+    is_hidden = isinstance(error, FileNotFoundError) and is_http and getattr(cause, "status", None) != 404
+    return cause if is_hidden and cause is not None else error
+
+
+def _can_pass(error: BaseException) -> bool:
+    status = getattr(error, "status", None)  # of aiohttp's
+    if isinstance(status, int):
+        return status >= 500 or status in PASSING_STATUS
+    is_final = type(error).__name__ in FINAL_KINDS or getattr(error, "errno", None) in FINAL_NUMBERS
+    return not is_final
