@@ -7,8 +7,12 @@ from pathlib import Path
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock between processes; the system frees it should this one die. The file stays."""
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a lock between processes; the system frees it should this one die. The file stays.
+
+    Raises:
+        BlockingIOError: if somebody else holds it and it is not to be waited for.
+    """
     with path.open("a+b") as file:
         if sys.platform == "win32":
             import msvcrt
@@ -18,10 +22,12 @@ def locked(path: Path) -> Iterator[None]:
                 try:
                     msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
                     break
-                except OSError:
+                except OSError as error:
+                    if not wait:
+                        raise BlockingIOError(str(path)) from error
                     time.sleep(0.2)
         else:
             import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

@@ -5,6 +5,7 @@ that is killed, by `cancel`, by somebody else or for its memory, leaves no half-
 next task starts a new one. The child dies with its parent, however that dies.
 """
 
+from stemwise.worker.child import die_with_parent
 from stemwise.worker.messages import (
     Crashed,
     Done,
@@ -17,4 +18,15 @@ from stemwise.worker.messages import (
 )
 from stemwise.worker.process import Worker
 
-__all__ = ["Crashed", "Done", "Failed", "Message", "ModelInfo", "Models", "Progress", "Task", "Worker"]
+__all__ = [
+    "Crashed",
+    "Done",
+    "Failed",
+    "Message",
+    "ModelInfo",
+    "Models",
+    "Progress",
+    "Task",
+    "Worker",
+    "die_with_parent",
+]

@@ -29,7 +29,7 @@ NOT_PASSING = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirect
 def serve(connection: Connection, threads: int | None) -> None:
     """Answer requests until the parent hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    die_with_parent()
     import torch
 
     from stemwise.device import keep_freed_memory
@@ -43,7 +43,12 @@ def serve(connection: Connection, threads: int | None) -> None:
             engine.answer(connection.recv())
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Have this process, a child of `multiprocessing`, end when its parent does, whatever it does then."""
+    threading.Thread(target=_watch_parent, daemon=True).start()
+
+
+def _watch_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])

@@ -1,0 +1,194 @@
+"""Songs: their rows in the journal, their folders on disk, and how they look from outside.
+
+    <data>/
+    ├── journal.sqlite, lock
+    ├── incoming/            uploads on their way, and what is being made for somebody who waits
+    └── songs/<id>/          input; vocals.wav …; vocals.peaks …
+
+Ids are made here. No name that somebody sent is ever the name of a file.
+"""
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stemwise.errors import StemwiseError
+from stemwise.journal import Journal, Row, State
+from stemwise.naming import portable_name
+from stemwise.server.settings import Settings
+
+QUEUE = "studio"
+QUEUED: tuple[State, ...] = ("queued",)
+RUNNING: tuple[State, ...] = ("running",)
+DONE: tuple[State, ...] = ("done",)
+WAITING = QUEUED + RUNNING
+MAX_TITLE = 200
+
+
+class QueueFull(StemwiseError):
+    """Too many songs wait."""
+
+
+class DiskFull(StemwiseError):
+    """What is kept takes as much of the disk as it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """How far a running song is; not worth a transaction."""
+
+    progress: float = 0.0
+    stage: str | None = None
+    eta_s: float | None = None
+
+
+class Library:
+    """All songs of one server."""
+
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        self.settings, self.journal = settings, journal
+        self.songs, self.incoming = settings.data / "songs", settings.data / "incoming"
+        self.live: dict[str, Live] = {}
+
+    def open(self) -> None:
+        """Make the folders, and forget what never became a song."""
+        shutil.rmtree(self.incoming, ignore_errors=True)
+        for folder in (self.songs, self.incoming):
+            folder.mkdir(parents=True, exist_ok=True)
+        for folder in self.songs.iterdir():
+            if self.journal.get(folder.name) is None:
+                shutil.rmtree(folder, ignore_errors=True)
+            for part in folder.glob(".*.part"):  # of a server that was killed
+                part.unlink()
+
+    def temporary(self) -> Path:
+        """A new name among what is on its way."""
+        return self.incoming / secrets.token_hex(8)
+
+    def input(self, row: Row) -> Path:
+        """The song itself: where it lies, or as it was uploaded."""
+        return Path(row.source) if row.source else self.songs / row.id / "input"
+
+    def stem(self, id: str, stem: str) -> Path:
+        return self.songs / id / f"{portable_name(stem)}.wav"
+
+    def check_room(self, n_bytes: int = 0) -> int:
+        """Bytes that may still be kept.
+
+        Raises:
+            QueueFull, DiskFull: if the queue is as long as it may be, or there is no room for so many.
+        """
+        limits = self.settings.limits
+        if self.journal.count(QUEUE, WAITING) >= limits.queue:
+            raise QueueFull(f"{limits.queue} songs are waiting already: try again when some are done")
+        room = min(limits.disk_bytes - _size(self.settings.data), shutil.disk_usage(self.songs).free)
+        if room <= n_bytes:
+            raise DiskFull("the studio's disk space is used up: delete songs that are no longer needed")
+        return room
+
+    def add(self, title: str, model: str, two_stems: str | None, details: dict[str, Any], song: Path) -> Row:
+        """Queue a song: an upload, which is moved to its place, or a file that stays where it is."""
+        id = secrets.token_hex(8)
+        (self.songs / id).mkdir()
+        is_upload = song.parent == self.incoming
+        if is_upload:
+            song.rename(self.songs / id / "input")
+        clean = "".join(c if c.isprintable() else " " for c in title).strip()[:MAX_TITLE]
+        row = Row(
+            id=id,
+            queue=QUEUE,
+            source="" if is_upload else str(song),
+            title=clean or "untitled",
+            parameters={"model": model, "two_stems": two_stems},
+            details=details,
+        )
+        self.journal.add([row])
+        return self.journal.get(id) or row
+
+    def get(self, id: str) -> Row | None:
+        row = self.journal.get(id)
+        return row if row is not None and row.queue == QUEUE else None
+
+    def remove(self, id: str) -> None:
+        """Forget a song that nobody is working on, and all its files."""
+        self.journal.delete(id)
+        self.live.pop(id, None)
+        shutil.rmtree(self.songs / id, ignore_errors=True)
+
+    def remove_stems(self, id: str) -> None:
+        """What came of a song that nobody wants any more, but for its input."""
+        for path in (self.songs / id).glob("*"):
+            if path.name != "input":
+                path.unlink(missing_ok=True)
+
+    def clean_up(self) -> list[str]:
+        """Remove what is older than it may be; returns the ids of songs that are gone."""
+        limits, now = self.settings.limits, time.time()
+        for row in self.journal.rows(QUEUE, ("failed", "cancelled")):
+            if row.ended is not None and row.ended < now - limits.kept_s:
+                (self.songs / row.id / "input").unlink(missing_ok=True)
+        if limits.stems_kept_s is None:
+            return []
+        old = [
+            row.id
+            for row in self.journal.rows(QUEUE, ("done", "failed", "cancelled"))
+            if row.ended is not None and row.ended < now - limits.stems_kept_s
+        ]
+        for id in old:
+            self.remove(id)
+        return old
+
+    def view(self, row: Row, position: int | None = None) -> dict[str, Any]:
+        """A song as `schemas.Song` has it."""
+        details, is_running = row.details, row.state == "running"
+        live = self.live.get(row.id, Live()) if is_running else Live(progress=float(row.state == "done"))
+        known = ("duration_s", "sample_rate", "n_channels", "n_samples", "wall_s")
+        return {
+            "id": row.id,
+            "title": row.title,
+            "model": row.parameters["model"],
+            "stems": details.get("stems", []),
+            "state": row.state,
+            "progress": live.progress,
+            "stage": live.stage,
+            "eta_s": live.eta_s,
+            "position": position,
+            "error": row.error if row.state == "failed" else None,
+            "created": row.created,
+            "started": row.started if row.state != "queued" else None,
+            "ended": row.ended if row.state not in WAITING else None,
+            "notes": details.get("notes", []),
+            "model_licence": details.get("licence"),
+        } | {name: details.get(name) for name in known}
+
+    def views(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """Songs with their places in the queue."""
+        places = self._places() if any(row.state == "queued" for row in rows) else {}
+        return [self.view(row, places.get(row.id)) for row in rows]
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """All songs that are queued or running."""
+        return self.views(self.journal.rows(QUEUE, WAITING))
+
+    def _places(self) -> dict[str, int]:
+        queued = self.journal.rows(QUEUE, QUEUED)
+        return {row.id: place for place, row in enumerate(queued, start=1)}
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files below a folder; files that vanish meanwhile count nothing."""
+    return sum(_sizes(folder))
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                yield os.stat(os.path.join(place, name), follow_symlinks=False).st_size
+            except FileNotFoundError:
+                continue
