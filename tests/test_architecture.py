@@ -51,6 +51,7 @@ HOMES = {
     "pebble": {"server"},
     "PIL": {"server"},
     "uvicorn": {"server"},
+    "pyarrow": {"batch"},
 }
 
 

@@ -119,8 +119,11 @@ def test_what_is_done_stays_done_unless_it_was_made_otherwise(journal: Journal) 
     )  # fmt: skip
     swapped = song("a", parameters={"b": 1, "model": "m"})
     other_model = song("b", parameters={"model": "n", "b": 1})
-    assert journal.add([swapped, other_model, song("c", source="d.mp3")]) == 2
-    assert states(journal) == {"a": "done", "b": "queued", "c": "queued"}
+    assert journal.add([swapped, other_model, song("c", source="elsewhere/c.mp3")]) == 1
+    assert states(journal) == {"a": "done", "b": "queued", "c": "done"}
+    moved = journal.get("c")
+    assert moved is not None
+    assert moved.source == "elsewhere/c.mp3"
     anew = journal.get("b")
     assert anew is not None
     assert (anew.outputs, anew.model_sha256, anew.ended, anew.parameters["model"]) == ({}, None, None, "n")

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -230,3 +231,13 @@ def _load(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
         if not torch.isfinite(state[name]).all():
             raise CheckpointError(f"{path}: {name} has NaN or infinity")
     network.load_state_dict(state, assign=True)
+
+
+def weights_sha256(network: nn.Module) -> str:
+    """Of names and float32 values of all weights: the same for the same model, whatever file it came from."""
+    digest = sha256()
+    for name, tensor in network.state_dict().items():
+        if not name.endswith(UNSTORED):
+            digest.update(name.encode())
+            digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()

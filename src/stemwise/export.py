@@ -15,7 +15,6 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
-from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from stemwise import __version__
-from stemwise.checkpoint import UNSTORED, Model, replacing
+from stemwise.checkpoint import Model, replacing, weights_sha256
 from stemwise.device import inference_network
 from stemwise.errors import ConfigError
 from stemwise.masks import MASK_EPS
@@ -103,7 +102,7 @@ def describe(model: Model) -> dict[str, Any]:
         "format": DESCRIPTION,
         "stemwise": __version__,
         "model": model.card.name,
-        "weights_sha256": _digest(model.network),
+        "weights_sha256": weights_sha256(model.network),
         "input": {"name": INPUT, "axes": ["batch", "channels", "bins", "frames"]},
         "output": {"name": OUTPUT, "axes": ["batch", "stems", "channels", "bins", "frames"]},
         "stems": list(config.stems),
@@ -197,16 +196,6 @@ FORMATS = {
     "torchscript": _Format((".pt",), (), "", _torchscript),
     "openvino": _Format((".xml", ".bin"), ("onnx", "onnxscript", "openvino"), "openvino", _openvino),
 }
-
-
-def _digest(network: nn.Module) -> str:
-    """Of names and float32 values of all weights: the same for the same model, whatever file it came from."""
-    digest = sha256()
-    for name, tensor in network.state_dict().items():
-        if not name.endswith(UNSTORED):
-            digest.update(name.encode())
-            digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
 
 
 @contextmanager

@@ -13,7 +13,19 @@ from typing import Annotated, Any
 import typer
 
 from stemwise import __version__
-from stemwise.cli import augment, compare, data, doctor, evaluate, export, models, separate, serve, train
+from stemwise.cli import (
+    augment,
+    batch,
+    compare,
+    data,
+    doctor,
+    evaluate,
+    export,
+    models,
+    separate,
+    serve,
+    train,
+)
 from stemwise.errors import StemwiseError
 
 COLLECT_AFTER = 100_000  # new objects; importing PyTorch makes about a million, none of which is garbage
@@ -29,6 +41,7 @@ app = typer.Typer(
 )
 app.command("separate")(separate.separate)
 app.command("serve")(serve.serve)
+app.add_typer(batch.app, name="batch")
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 app.command("augment")(augment.augment)

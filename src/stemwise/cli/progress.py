@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 
-class _SpeedColumn(ProgressColumn):
+class SpeedColumn(ProgressColumn):
     """Seconds of audio per second, as `28.1× real time`."""
 
     def render(self, task: Task) -> Text:
@@ -73,7 +73,7 @@ def bars(n_songs: int, *, quiet: bool) -> Iterator[Bars]:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         TaskProgressColumn(),
-        _SpeedColumn(),
+        SpeedColumn(),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True),
     )
     with Progress(

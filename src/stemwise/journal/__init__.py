@@ -53,7 +53,7 @@ class Journal:
     def __init__(
         self, url: str | Path, *, create: bool = True, clock: Callable[[], float] = time.time
     ) -> None:
-        self._clock = clock
+        self.clock = clock
         self._engine = engine(url, create=create)
         self.name = self._engine.url.render_as_string(hide_password=True).removeprefix("sqlite:///")
         with self._writing() as connection:
@@ -79,28 +79,33 @@ class Journal:
         self._engine.dispose()
 
     def add(self, rows: Iterable[Row]) -> int:
-        """Queue songs; one that is there already with the same source and parameters stays as it is.
+        """Queue songs. One that is there with the same parameters keeps its state; where it lies may change.
 
         Returns:
-            How many are queued now that were not there, or were there with others.
+            How many are queued now that were not there, or were there with other parameters.
         """
         insert = (sqlite if self._engine.dialect.name == "sqlite" else postgresql).insert(songs)
         new = insert.excluded
         kept = {"id", "queue", "created", *_ANEW}
-        upsert = insert.on_conflict_do_update(
+        told = {name: new[name] for name in Row.__dataclass_fields__ if name not in kept}
+        move = insert.on_conflict_do_update(
             index_elements=[song.id],
-            set_=_ANEW | {name: new[name] for name in Row.__dataclass_fields__ if name not in kept},
-            where=sql.or_(song.parameters != new.parameters, song.source != new.source),
+            set_={"source": new.source, "title": new.title},
+            where=song.parameters == new.parameters,
+        )
+        upsert = insert.on_conflict_do_update(
+            index_elements=[song.id], set_=_ANEW | told, where=song.parameters != new.parameters
         ).returning(song.number)
         queued, rest = 0, iter(rows)
-        while piece := [asdict(row) | {"created": self._clock()} for row in islice(rest, PIECE)]:
+        while piece := [asdict(row) | {"created": self.clock()} for row in islice(rest, PIECE)]:
             with self._writing() as connection:
                 queued += len(connection.execute(upsert, piece).all())
+                connection.execute(move, piece)
         return queued
 
     def claim(self, worker: str, queue: str) -> Row | None:
         """Take the oldest song that is queued and due; None if there is none."""
-        now = self._clock()
+        now = self.clock()
         oldest = (
             sql.select(song.number)
             .where(song.queue == queue, song.state == "queued", song.not_before <= now)
@@ -120,7 +125,7 @@ class Journal:
 
     def beat(self, worker: str) -> int:
         """Say that a worker is alive; returns how many songs it still has."""
-        return self._update(_owned(worker), heartbeat=self._clock())
+        return self._update(_owned(worker), heartbeat=self.clock())
 
     def finish(
         self,
@@ -171,7 +176,7 @@ class Journal:
     def cancel(self, id: str) -> bool:
         """Give a song up that is queued or running. False if it is neither."""
         waiting = song.id == id, song.state.in_(("queued", "running"))
-        return self._update(waiting, state="cancelled", ended=self._clock()) == 1
+        return self._update(waiting, state="cancelled", ended=self.clock()) == 1
 
     def delete(self, id: str) -> bool:
         with self._writing() as connection:
@@ -222,7 +227,7 @@ class Journal:
 
     def _end(self, state: State, details: Mapping[str, Any] | None, **values: Any) -> dict[str, Any]:
         known = {} if details is None else {"details": details}
-        return {"state": state, "ended": self._clock(), "attempts": song.attempts + 1} | values | known
+        return {"state": state, "ended": self.clock(), "attempts": song.attempts + 1} | values | known
 
     def _update(self, where: Iterable[sql.ColumnElement[bool]], **values: Any) -> int:
         with self._writing() as connection:

@@ -16,7 +16,7 @@ from stemwise.worker.messages import (
     Progress,
     Task,
 )
-from stemwise.worker.process import Worker
+from stemwise.worker.process import Worker, remove_parts
 
 __all__ = [
     "Crashed",
@@ -29,4 +29,5 @@ __all__ = [
     "Task",
     "Worker",
     "die_with_parent",
+    "remove_parts",
 ]

@@ -106,7 +106,7 @@ class Worker:
             self._process.join(JOIN_S)
             self._connection.close()
         if self.task is not None:
-            _remove_parts(self.task.paths.values())
+            remove_parts(self.task.paths.values())
         self._process = self._connection = self.task = None
 
 
@@ -118,8 +118,8 @@ def _ending(exitcode: int | None) -> str:
     return f"the worker process was ended by {name}{hint}"
 
 
-def _remove_parts(paths: Iterable[str]) -> None:
-    """Remove what `AudioWriter` leaves of these files if it is killed."""
+def remove_parts(paths: Iterable[str]) -> None:
+    """Remove what `AudioWriter` leaves of these files if its process is killed."""
     for path in map(Path, paths):
         start = os.fsencode(f".{path.name}")[:201]
         with suppress(FileNotFoundError):

@@ -1,0 +1,228 @@
+"""Which songs a catalogue has: folders, patterns, files, URLs, manifests in CSV, JSON lines or Parquet."""
+
+import csv
+import glob
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from stemwise.batch import storage
+from stemwise.errors import ConfigError
+from stemwise.naming import AUDIO_SUFFIXES, find_songs
+
+COLUMNS = ("path", "id", "offset", "duration", "model")
+WILD = set("*?[")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One song of a catalogue.
+
+    Attributes:
+        id: what it goes by in the journal, and what its stems' files are named after: its path below the
+            folder or pattern that was asked for, or what the manifest says.
+        source: path or URL.
+        folder: below the output folder, with `/`; mirrors where it was found.
+        name: the file name to go by.
+        offset_s: where to begin, seconds.
+        duration_s: how much to separate, seconds; None for all.
+        model: for this song; None for that of the batch.
+        n_bytes: size of the file, if the storage has told it.
+    """
+
+    id: str
+    source: str
+    folder: str = ""
+    name: str = ""
+    offset_s: float | None = None
+    duration_s: float | None = None
+    model: str | None = None
+    n_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The songs, each once, and what the user should know of how they were found."""
+
+    entries: tuple[Entry, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read_catalogue(inputs: Sequence[str], *, output: Path | None = None) -> Catalogue:
+    """The songs that some inputs mean.
+
+    Args:
+        inputs: folders (walked to the bottom), patterns (`**` for any folders), songs, manifests (`.csv`,
+            `.jsonl`, `.parquet`) or URLs.
+        output: a folder that is not walked into.
+
+    Raises:
+        ConfigError: for an input that is not there or has no song, two songs of one name, or a manifest that
+            says what cannot be, with its line.
+    """
+    entries: list[Entry] = []
+    notes: list[str] = []
+    for text in inputs:
+        found = list(_found(text, output, notes))
+        # Of several folders, the same name may come from each.
+        entries += found if len(inputs) == 1 else [_under(text, entry) for entry in found]
+    seen: dict[str, Entry] = {}
+    for entry in entries:
+        other = seen.setdefault(entry.id, entry)
+        if other is not entry and other.source != entry.source:
+            raise ConfigError(
+                f"{other.source} and {entry.source} both go by {entry.id!r}: name one of them otherwise, "
+                f"by a manifest with a column id"
+            )
+        if other is not entry and other != entry:
+            raise ConfigError(f"{entry.source} is there twice, cut differently: give each an id of its own")
+    if not seen:
+        raise ConfigError(f"{' '.join(inputs)} has no songs")
+    return Catalogue(tuple(seen.values()), tuple(notes))
+
+
+def _found(text: str, output: Path | None, notes: list[str]) -> Iterator[Entry]:
+    path = Path(text)
+    reader = _READERS.get(path.suffix.lower())
+    if reader is not None and not storage.is_remote(text):
+        yield from _manifest(path, reader, notes)
+    elif storage.is_remote(text):
+        for song in storage.find_songs(text):
+            yield _entry(song.url, song.folder, storage.file_name(song.url), song.n_bytes)
+    elif path.is_dir():
+        for local in find_songs([path], recursive=True, output=output):
+            yield _entry(str(local.path), local.folder.as_posix().removeprefix("."), local.path.name)
+    elif path.exists() or not set(text) & WILD:
+        yield Entry(id=path.as_posix(), source=text, name=path.name)
+    else:
+        yield from _matching(text)
+
+
+def _matching(pattern: str) -> Iterator[Entry]:
+    parts = PurePosixPath(pattern).parts
+    fixed = Path(*parts[: next(n for n, part in enumerate(parts) if set(part) & WILD)])
+    found = sorted(name for name in glob.glob(pattern, recursive=True) if Path(name).is_file())
+    songs = [Path(name) for name in found if Path(name).suffix.lower() in AUDIO_SUFFIXES]
+    if not songs:
+        raise ConfigError(f"pattern {pattern!r} matches no audio file")
+    for path in songs:
+        folder = Path(os.path.relpath(path, fixed)).parent.as_posix().removeprefix(".")
+        yield _entry(str(path), folder, path.name)
+
+
+def _entry(source: str, folder: str, name: str, n_bytes: int | None = None) -> Entry:
+    return Entry(
+        id=f"{folder}/{name}" if folder else name, source=source, folder=folder, name=name, n_bytes=n_bytes
+    )
+
+
+def _under(text: str, entry: Entry) -> Entry:
+    """An entry of one of several inputs: it goes by its whole path as it was given."""
+    if entry.id == entry.source or not Path(text).is_dir():
+        return entry
+    root = PurePosixPath(Path(text).name)
+    return replace(entry, id=str(root / entry.id), folder=str(root / entry.folder))
+
+
+def _manifest(
+    path: Path, read: Callable[[Path], Iterable[tuple[int, Mapping[str, Any]]]], notes: list[str]
+) -> Iterator[Entry]:
+    unknown: dict[str, None] = {}
+    try:
+        for line, row in read(path):
+            given = {key: value for key, value in row.items() if key in COLUMNS and value not in (None, "")}
+            unknown |= dict.fromkeys(str(key) for key in row if key not in COLUMNS)
+            if "path" not in given:
+                raise ConfigError(f"{path}, line {line}: has no path (columns: {', '.join(map(str, row))})")
+            yield _row(path, line, given)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    if unknown:
+        notes.append(f"{path}: columns that mean nothing here: {', '.join(unknown)}")
+
+
+def _row(path: Path, line: int, given: Mapping[str, Any]) -> Entry:
+    source = str(given["path"])
+    if not storage.is_remote(source):
+        source = str(path.parent / source)
+    suffix = PurePosixPath(storage.file_name(source)).suffix
+    id = str(given.get("id", given["path"]))
+    name = PurePosixPath(id)
+    if name.is_absolute() or ".." in name.parts or storage.is_remote(id):
+        name = PurePosixPath(storage.file_name(source))
+    folder = name.parent.as_posix().removeprefix(".")
+    return Entry(
+        id=id,
+        source=source,
+        folder=folder,
+        name=name.name + suffix if "id" in given else name.name,
+        offset_s=_seconds(path, line, given, "offset", least=0.0),
+        duration_s=_seconds(path, line, given, "duration", least=1e-3),
+        model=str(given["model"]) if "model" in given else None,
+    )
+
+
+def _seconds(path: Path, line: int, given: Mapping[str, Any], key: str, *, least: float) -> float | None:
+    if key not in given:
+        return None
+    try:
+        seconds = float(given[key])
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if not least <= seconds < float("inf"):
+        wanted = "0 or more" if least == 0 else "more than 0"
+        raise ConfigError(f"{path}, line {line}: {key} is {given[key]!r}: it must be seconds, {wanted}")
+    return seconds
+
+
+def _csv(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        try:
+            for row in rows:
+                yield rows.line_num, {key: value for key, value in row.items() if key is not None}
+        except csv.Error as error:
+            raise ConfigError(f"{path}, line {rows.line_num}: {error}") from error
+
+
+def _json_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with path.open(encoding="utf-8-sig") as file:
+        for line, text in enumerate(file, 1):
+            if not text.strip():
+                continue
+            try:
+                row = json.loads(text)
+            except ValueError as error:
+                raise ConfigError(f"{path}, line {line}: is no JSON: {error}") from error
+            if not isinstance(row, dict):
+                raise ConfigError(f'{path}, line {line}: must be an object: {{"path": "song.mp3"}}')
+            yield line, row
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise ConfigError(f"{path}: Parquet needs pyarrow: pip install 'stemwise[parquet]'") from error
+    line = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            for piece in file.iter_batches():
+                for line, row in enumerate(piece.to_pylist(), line + 1):  # noqa: B020
+                    yield line, row
+    except ArrowException as error:
+        raise ConfigError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+_READERS: dict[str, Callable[[Path], Iterable[tuple[int, Mapping[str, Any]]]]] = {
+    ".csv": _csv,
+    ".tsv": _csv,
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".parquet": _parquet,
+}

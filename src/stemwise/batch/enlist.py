@@ -1,0 +1,182 @@
+"""A catalogue into its journal: what is missing, or was made otherwise, is queued; all else stays."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from stemwise.batch import storage
+from stemwise.batch.catalogue import Entry
+from stemwise.batch.headers import Header, read_headers, stem_bytes
+from stemwise.batch.settings import ModelFacts, Settings, check_template
+from stemwise.batch.song import stamp_of
+from stemwise.errors import ConfigError
+from stemwise.journal import Journal, Row, State
+from stemwise.naming import Song, output_paths
+from stemwise.outputs import OutputFormat
+
+QUEUE = "batch"
+ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A catalogue beside its journal, which is not touched yet.
+
+    Attributes:
+        rows: of all its songs; those that are new or have other parameters hold their header.
+        new: ids of these.
+        again: ids of those whose stems have gone, or whose input has changed.
+        waiting: rows of the journal that have not ended, of this catalogue or an earlier one.
+        n_done: songs that are done and stay so.
+        n_failed: songs that have failed and stay so.
+    """
+
+    rows: list[Row]
+    new: set[str]
+    again: list[Row]
+    waiting: list[Row]
+    n_done: int
+    n_failed: int
+
+    @property
+    def todo(self) -> list[Row]:
+        """What a run has to do."""
+        return [*(row for row in self.rows if row.id in self.new), *self.again, *self.waiting]
+
+
+def examine(
+    known: Mapping[str, Row],
+    entries: Sequence[Entry],
+    settings: Settings,
+    facts: Mapping[str, ModelFacts],
+    root: str,
+    *,
+    read: Callable[[], None] = lambda: None,
+) -> Examined:
+    """Find out what a catalogue asks for that is not done.
+
+    Args:
+        known: rows of the journal by their ids.
+        entries: the songs.
+        settings: what is to be made of them.
+        facts: of every model that is used.
+        root: the output folder or URL.
+        read: called after each song.
+
+    Raises:
+        ConfigError: where songs would share files, with one another or with songs of an earlier run.
+    """
+    rows = {row.id: row for row in new_rows(entries, settings, facts, root)}
+    _refuse_taken(rows, known)
+    changed = [
+        entry
+        for entry in entries
+        if entry.id not in known or known[entry.id].parameters != rows[entry.id].parameters
+    ]
+    for entry, header in read_headers(
+        changed, offset_s=settings.offset_s, duration_s=settings.duration_s, done=read
+    ):
+        row = rows[entry.id]
+        rows[entry.id] = replace(row, details={**row.details, "header": asdict(header)})
+    new = {entry.id for entry in changed}
+    ended = [row for row in known.values() if row.id in rows and row.id not in new and row.state in ENDED]
+    again = [row for row in ended if _is_stale(row, rows[row.id].source, root)]
+    gone = {row.id for row in again}
+    return Examined(
+        rows=list(rows.values()),
+        new=new,
+        again=again,
+        waiting=[row for row in known.values() if row.id not in new and row.state not in ENDED],
+        n_done=sum(row.state == "done" and row.id not in gone for row in ended),
+        n_failed=sum(row.state == "failed" and row.id not in gone for row in ended),
+    )
+
+
+def enlist(journal: Journal, examined: Examined) -> None:
+    """Queue what is to be done; all else stays as it is, but for where its input lies now."""
+    journal.add(examined.rows)
+    journal.requeue(QUEUE, states=ENDED, ids=[row.id for row in examined.again])
+
+
+def new_rows(
+    entries: Sequence[Entry], settings: Settings, facts: Mapping[str, ModelFacts], root: str
+) -> list[Row]:
+    """The rows of a catalogue, with the paths of their stems below `root` in `details["paths"]`.
+
+    Raises:
+        ConfigError: where songs would share files, or an input would be overwritten.
+    """
+    check_template(settings.template)
+    base = Path("/") / QUEUE if storage.is_remote(root) else Path(os.path.abspath(root))
+    stems = list(dict.fromkeys(stem for fact in facts.values() for stem in fact.stems))
+    songs = [Song(_place(entry), Path(entry.folder)) for entry in entries]
+    codec = settings.output_format.codec
+    rows = []
+    for entry, paths in zip(
+        entries, output_paths(songs, stems, base, codec=codec, template=settings.template), strict=True
+    ):
+        fact = facts[entry.model or settings.model]
+        below = {stem: paths[stem].relative_to(base).as_posix() for stem in fact.stems}
+        parameters = settings.parameters(fact, offset_s=entry.offset_s, duration_s=entry.duration_s)
+        is_path = not storage.is_remote(entry.source)
+        source = os.path.abspath(entry.source) if is_path else entry.source
+        details = {"paths": below}
+        rows.append(
+            Row(
+                id=entry.id,
+                queue=QUEUE,
+                source=source,
+                title=entry.name,
+                parameters=parameters,
+                details=details,
+            )
+        )
+    return rows
+
+
+def _place(entry: Entry) -> Path:
+    """Where `naming` shall think that a song lies: in its own folder, under the name that it goes by."""
+    if storage.is_remote(entry.source):
+        return Path("/", *entry.source.split("://")[1].split("/")[:-1], entry.name)
+    return Path(entry.source).parent / entry.name
+
+
+def _is_stale(row: Row, source: str, root: str) -> bool:
+    """Whether a song that has ended must be done anew: its stems have gone, or its input is another one."""
+    old, new = row.details.get("stamp", {}), stamp_of(source)
+    if new and old.get("bytes") != new["bytes"]:
+        return True
+    if new and old["mtime_ns"] != new["mtime_ns"] and row.input_sha256 is not None:
+        return storage.sha256(source) != row.input_sha256
+    if row.state != "done" or storage.is_remote(root):
+        return False  # asking storage for every stem would take longer than it is worth: `verify` does
+    return any(
+        storage.size(os.path.join(root, found["path"])) != found["bytes"] for found in row.outputs.values()
+    )
+
+
+def _refuse_taken(wanted: Mapping[str, Row], known: Mapping[str, Row]) -> None:
+    """Two runs with other inputs but one output folder must not write over each other's stems."""
+    taken = {
+        path.casefold(): row.id
+        for row in known.values()
+        if row.id not in wanted
+        for path in row.details.get("paths", {}).values()
+    }
+    for row in wanted.values():
+        for path in row.details["paths"].values() if taken else ():
+            if path.casefold() in taken:
+                raise ConfigError(
+                    f"{row.source} would be written over the stems of {taken[path.casefold()]!r}, a song of"
+                    " an earlier run: choose another output folder"
+                )
+
+
+def row_bytes(row: Row) -> float:
+    """What the stems of a row will fill."""
+    parts = {
+        name: row.parameters[name] for name in ("codec", "bit_depth", "bitrate", "sample_rate", "stereo")
+    }
+    header = Header(**row.details.get("header", {}))
+    return len(row.details["paths"]) * stem_bytes(header, OutputFormat(**parts))

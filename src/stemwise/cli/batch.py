@@ -1,0 +1,286 @@
+"""`stemwise batch`: catalogues, planned, separated, and seen to."""
+
+import re
+import secrets
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stemwise.cli import batch_journal
+from stemwise.cli.batch_journal import JOURNAL, Journalled, journal_of
+from stemwise.cli.batch_options import (
+    SETTINGS,
+    BitDepth,
+    Bitrate,
+    Clip,
+    Codec,
+    Device,
+    Duration,
+    Inputs,
+    Model,
+    Mwf,
+    Offset,
+    Output,
+    Precision,
+    Quiet,
+    Residual,
+    SampleRate,
+    Stems,
+    Stereo,
+    Template,
+    Threads,
+    TwoStems,
+    Workers,
+    settings_of,
+)
+from stemwise.errors import ConfigError
+
+if TYPE_CHECKING:
+    from stemwise.batch.enlist import Examined
+    from stemwise.batch.policy import Policy
+    from stemwise.batch.run import Summary
+    from stemwise.batch.settings import ModelFacts, Settings
+    from stemwise.journal import Journal, Row
+
+_POLICY = "Failures"
+PASSWORD = re.compile(r"://[^/@]*@")  # and user of a journal's URL
+
+app = typer.Typer(
+    help="Separate whole catalogues: planned, resumed at will, verified.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """A catalogue, what is to be made of it, and on what."""
+
+    root: str
+    settings: "Settings"
+    facts: "Mapping[str, ModelFacts]"
+    examined: "Examined"
+    devices: list[str]
+    threads: int
+
+    @property
+    def precision(self) -> dict[str, str]:
+        return {name: fact.precision for name, fact in self.facts.items()}
+
+
+@app.command("plan")
+def plan(
+    inputs: Inputs = None,
+    output: Output = "separated",
+    model: Model = "stemwise:4stems",
+    codec: Codec = "wav",
+    bit_depth: BitDepth = None,
+    bitrate: Bitrate = None,
+    sample_rate: SampleRate = None,
+    stereo: Stereo = False,
+    clip: Clip = "gain",
+    template: Template = "{filename}/{stem}.{codec}",
+    stems: Stems = None,
+    two_stems: TwoStems = None,
+    residual: Residual = False,
+    offset: Offset = 0.0,
+    duration: Duration = None,
+    mwf: Mwf = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    workers: Workers = None,
+    threads: Threads = None,
+    journal: Journalled = None,
+) -> None:
+    """Say what a run would take: songs, hours, time, memory and disk. Nothing is written."""
+    from stemwise.cli.batch_view import print_plan, working
+
+    options = {name: value for name, value in locals().items() if name in SETTINGS}
+    chosen = _choose(inputs, output, journal, settings_of(**options), workers, threads, quiet=False)
+    if not chosen.examined.todo:
+        print_plan(chosen.examined, None, None, chosen.devices, chosen.threads, chosen.precision)
+        return
+    from stemwise.batch.plan import make_plan
+    from stemwise.batch.trial import measure_speed
+
+    made = make_plan(chosen.examined.todo, chosen.root)
+    with working("trying some songs", total=3) as step:
+        speed = measure_speed(
+            chosen.examined.todo, chosen.devices, chosen.threads, chosen.precision, step=step
+        )
+    print_plan(chosen.examined, made, speed, chosen.devices, chosen.threads, chosen.precision)
+    made.check_room()
+
+
+@app.command("run")
+def run(
+    inputs: Inputs = None,
+    output: Output = "separated",
+    model: Model = "stemwise:4stems",
+    codec: Codec = "wav",
+    bit_depth: BitDepth = None,
+    bitrate: Bitrate = None,
+    sample_rate: SampleRate = None,
+    stereo: Stereo = False,
+    clip: Clip = "gain",
+    template: Template = "{filename}/{stem}.{codec}",
+    stems: Stems = None,
+    two_stems: TwoStems = None,
+    residual: Residual = False,
+    offset: Offset = 0.0,
+    duration: Duration = None,
+    mwf: Mwf = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    workers: Workers = None,
+    threads: Threads = None,
+    attempts: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Of a song whose failure may pass (network, storage).", rich_help_panel=_POLICY
+        ),
+    ] = 4,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="Seconds that a song may be separated.",
+            show_default="none",
+            rich_help_panel=_POLICY,
+        ),
+    ] = None,
+    journal: Journalled = None,
+    quiet: Quiet = False,
+) -> None:
+    """Separate a catalogue, or go on with one: what is done with these options already is left alone."""
+    from stemwise.batch.enlist import enlist
+    from stemwise.batch.plan import make_plan
+    from stemwise.batch.policy import Policy
+    from stemwise.cli.batch_view import print_summary
+
+    options = {name: value for name, value in locals().items() if name in SETTINGS}
+    policy = Policy(attempts=attempts, limit_s=time_limit)
+    chosen = _choose(inputs, output, journal, settings_of(**options), workers, threads, quiet=quiet)
+    make_plan(chosen.examined.todo, chosen.root).check_room()
+    with journal_of(output, journal, create=True) as opened:
+        enlist(opened, chosen.examined)
+        summary = _drive(opened, chosen, policy, quiet=quiet)
+        if not quiet or summary.n_failed or summary.stopped:
+            print_summary(summary, opened, output)
+    if summary.stopped is not None:
+        typer.echo(f"error: stopped: {summary.stopped}", err=True)
+    if summary.stopped is not None or summary.n_failed:
+        raise typer.Exit(1)
+
+
+def _choose(
+    inputs: Sequence[str] | None,
+    output: str,
+    journal: str | None,
+    settings: "Settings",
+    workers: int | None,
+    threads: int | None,
+    *,
+    quiet: bool,
+) -> _Chosen:
+    """Read catalogue, journal and models, and compare them."""
+    from stemwise.batch.catalogue import Catalogue, read_catalogue
+    from stemwise.batch.enlist import examine
+    from stemwise.batch.machine import choose_workers
+    from stemwise.batch.settings import ask_models
+    from stemwise.cli.batch_view import working
+
+    root = output if "://" in output else str(Path(output).absolute())
+    known = _known(output, journal)
+    if not inputs and not known:
+        raise ConfigError(f"there is nothing to go on with in {output}: name the songs")
+    catalogue = read_catalogue(inputs, output=Path(root)) if inputs else Catalogue(())
+    for note in catalogue.notes if not quiet else ():
+        typer.echo(f"note: {note}", err=True)
+    names = {entry.model or settings.model for entry in catalogue.entries}
+    waiting = {row.parameters["model"] for row in known.values() if row.state in ("queued", "running")}
+    with working("loading the model", quiet=quiet):
+        facts = ask_models(settings, sorted(names | waiting or {settings.model}))
+    with working("reading headers", total=len(catalogue.entries), quiet=quiet) as step:
+        examined = examine(known, catalogue.entries, settings, facts, root, read=step)
+    devices, threads = choose_workers(next(iter(facts.values())), workers, threads)
+    return _Chosen(root, settings, facts, examined, devices, threads)
+
+
+def _known(output: str, journal: str | None) -> "dict[str, Row]":
+    """Rows of the journal, if there is one yet."""
+    from stemwise.batch.enlist import QUEUE
+
+    path = journal or str(Path(output) / JOURNAL)
+    if "://" not in path and not Path(path).exists():
+        return {}
+    with journal_of(output, journal, create=True) as opened:
+        return {row.id: row for row in opened.rows(QUEUE)}
+
+
+def _drive(journal: "Journal", chosen: _Chosen, policy: "Policy", *, quiet: bool) -> "Summary":
+    from stemwise.batch import storage
+    from stemwise.batch.local import LocalExecutor
+    from stemwise.batch.manifest import NAME, describe_run, utc, write_manifest
+    from stemwise.batch.run import Driver
+    from stemwise.cli.batch_view import watching
+
+    begin = time.time()
+    described = describe_run(
+        secrets.token_hex(8),
+        chosen.facts,
+        command=[PASSWORD.sub("://…@", word) for word in sys.argv[1:]],
+        devices=chosen.devices,
+        threads=chosen.threads,
+        now=begin,
+    )
+    is_remote = storage.is_remote(chosen.root)
+    folder = Path(tempfile.gettempdir() if is_remote else chosen.root)
+    waits = is_remote or any(storage.is_remote(row.source) for row in chosen.examined.todo)
+    executor = LocalExecutor(
+        chosen.devices, threads=chosen.threads, ahead=len(chosen.devices) if waits else 0
+    )
+    try:
+        with _terminated_as_interrupted(), watching(chosen.examined.todo, quiet=quiet) as watch:
+            return Driver(
+                journal=journal,
+                root=chosen.root,
+                executor=executor,
+                watch=watch,
+                presence=folder,
+                policy=policy,
+                precision=chosen.precision,
+                details={"id": described["id"], "threads": chosen.threads, "precision": chosen.precision},
+            ).run()
+    finally:
+        described["ended"] = utc(time.time())
+        write_manifest(Path() / NAME if is_remote else folder / NAME, journal, described)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM, as schedulers send it, ends a run like Ctrl-C."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+app.command("status")(batch_journal.status)
+app.command("retry")(batch_journal.retry)
+app.command("report")(batch_journal.report)
+app.command("verify")(batch_journal.verify)

@@ -1,0 +1,134 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from batches import write_songs
+from stemwise.batch.catalogue import COLUMNS, Entry, read_catalogue
+from stemwise.errors import ConfigError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_songs(tmp_path / "music", "a/one.wav", "a/b/two.wav", "three.wav")
+
+
+def ids(*inputs: object, output: Path | None = None) -> list[str]:
+    return [entry.id for entry in read_catalogue([str(text) for text in inputs], output=output).entries]
+
+
+def test_songs_of_a_folder_go_by_their_paths_below_it(folder: Path) -> None:
+    entries = read_catalogue([str(folder)]).entries
+    assert [(entry.id, entry.folder, entry.name) for entry in entries] == [
+        ("a/b/two.wav", "a/b", "two.wav"),
+        ("a/one.wav", "a", "one.wav"),
+        ("three.wav", "", "three.wav"),
+    ]
+
+
+def test_stems_of_an_earlier_run_are_no_songs(folder: Path) -> None:
+    assert ids(folder, output=folder / "a") == ["three.wav"]
+
+
+def test_patterns_match_any_folders(folder: Path) -> None:
+    assert ids(folder / "**" / "*.wav") == ["a/b/two.wav", "a/one.wav", "three.wav"]
+    assert ids(folder / "a" / "*.wav") == ["one.wav"]
+    with pytest.raises(ConfigError, match=r"^pattern '.*\*\.mp3' matches no audio file$"):
+        ids(folder / "*.mp3")
+
+
+def test_a_file_goes_by_the_path_it_was_given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert ids("a/one.wav", "three.wav", "missing.wav") == ["a/one.wav", "three.wav", "missing.wav"]
+
+
+def test_of_two_folders_the_same_name_may_come_from_each(tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        write_songs(tmp_path / name, "01.wav")
+    assert ids(tmp_path / "x", tmp_path / "y") == ["x/01.wav", "y/01.wav"]
+
+
+ROWS = [
+    {"path": "a/one.wav"},
+    {"path": "a/one.wav", "id": "chorus", "offset": 30, "duration": 12.5, "model": "spleeter:2stems"},
+    {"path": "https://host/x%20y.mp3?k=1", "id": "set/remote 1.5"},
+    {"path": "s3://bucket/a/b.mp3"},
+]
+ENTRIES = [
+    {"id": "a/one.wav", "folder": "a", "name": "one.wav"},
+    {"id": "chorus", "name": "chorus.wav", "offset_s": 30.0, "duration_s": 12.5, "model": "spleeter:2stems"},
+    {"id": "set/remote 1.5", "folder": "set", "name": "remote 1.5.mp3"},
+    {"id": "s3://bucket/a/b.mp3", "name": "b.mp3"},
+]
+
+
+def write_manifest(path: Path, kind: str) -> Path:
+    path = path / f"songs.{kind}"
+    if kind == "jsonl":
+        path.write_text("\n".join(json.dumps(row | {"artist": "x"}) for row in ROWS) + "\n\n", "utf-8")
+    elif kind in ("csv", "tsv"):
+        keys = ("path", "id", "offset", "duration", "model", "artist")
+        mark = "," if kind == "csv" else "\t"
+        lines = [keys, *([str(row.get(key, "")) for key in keys] for row in ROWS)]
+        path.write_text("\ufeff" + "\n".join(mark.join(line) for line in lines), "utf-8")
+    else:
+        pyarrow = pytest.importorskip("pyarrow")
+        from pyarrow import parquet
+
+        table = pyarrow.Table.from_pylist([dict.fromkeys(COLUMNS) | {"artist": "x"} | row for row in ROWS])
+        parquet.write_table(table, path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
+def test_manifests_of_every_kind_say_the_same(tmp_path: Path, kind: str) -> None:
+    path = write_manifest(tmp_path, kind)
+    catalogue = read_catalogue([str(path)])
+    sources = [*[str(tmp_path / "a/one.wav")] * 2, *(row["path"] for row in ROWS[2:])]
+    expected = [Entry(source=source, **given) for source, given in zip(sources, ENTRIES, strict=True)]  # type: ignore[arg-type]
+    assert list(catalogue.entries) == expected
+    assert catalogue.notes == (f"{path}: columns that mean nothing here: artist",)
+
+
+def test_parquet_without_its_package_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "songs.parquet").touch()
+    with pytest.raises(ConfigError, match=r"songs\.parquet: Parquet needs pyarrow: pip install "):
+        ids(tmp_path / "songs.parquet")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "path,offset\na.wav,1\nb.wav,x",
+            r"songs\.csv, line 3: offset is 'x': it must be seconds, 0 or",
+        ),
+        ("path,offset\na.wav,-1", r"line 2: offset is '-1'"),
+        ("path,duration\na.wav,0", r"line 2: duration is '0': it must be seconds, more than 0$"),
+        ("path,duration\na.wav,nan", r"line 2: duration is 'nan'"),
+        ("file\na.wav", r"line 2: has no path \(columns: file\)$"),
+        ("path", r"songs\.csv has no songs$"),
+        ("path,id\na.wav,x\nb.wav,x", r"a\.wav and .*b\.wav both go by 'x': name one of them otherwise"),
+        ("path,offset\na.wav,1\na.wav,2", r"a\.wav is there twice, cut differently: give each an id"),
+    ],
+)
+def test_a_bad_manifest_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "songs.csv").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        ids(tmp_path / "songs.csv")
+
+
+def test_bad_json_lines_are_named(tmp_path: Path) -> None:
+    (tmp_path / "songs.jsonl").write_text('{"path": "a.wav"}\n["a.wav"]')
+    with pytest.raises(ConfigError, match=r"songs\.jsonl, line 2: must be an object"):
+        ids(tmp_path / "songs.jsonl")
+    (tmp_path / "songs.jsonl").write_text("{")
+    with pytest.raises(ConfigError, match=r"songs\.jsonl, line 1: is no JSON"):
+        ids(tmp_path / "songs.jsonl")
+    (tmp_path / "songs.jsonl").write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match=r"songs\.jsonl is not UTF-8"):
+        ids(tmp_path / "songs.jsonl")
+    with pytest.raises(ConfigError, match=r"missing\.jsonl cannot be read: No such file"):
+        ids(tmp_path / "missing.jsonl")

@@ -1,0 +1,136 @@
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from batches import FACTS, FakeExecutor, driver, examined, failed, listed, write_songs
+from stemwise.batch.settings import Settings
+from stemwise.errors import ConfigError
+from stemwise.journal import Journal
+from stemwise.outputs import OutputFormat
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    return write_songs(tmp_path / "music", "a/one.wav", "two.wav", seconds=2.0)
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def journal(songs: Path, output: Path) -> Journal:
+    """Of a catalogue that is done."""
+    with Journal(output / "batch.sqlite") as opened:
+        listed(opened, songs, output)
+        driver(opened, output).run()
+        yield opened
+
+
+def again(journal: Journal, songs: Path, output: Path, **options: object) -> list[str]:
+    return sorted(row.id for row in examined(journal, songs, output, **options).todo)  # type: ignore[arg-type]
+
+
+def test_stems_lie_where_the_song_was_found(journal: Journal) -> None:
+    row = journal.get("a/one.wav")
+    assert row is not None
+    assert {stem: found["path"] for stem, found in row.outputs.items()} == {
+        "vocals": "a/one/vocals.wav",
+        "other": "a/one/other.wav",
+    }
+    assert row.model_sha256 == FACTS.sha256
+    assert row.details["header"]["duration_s"] == 2.0
+
+
+def test_what_is_done_is_left_alone(journal: Journal, songs: Path, output: Path) -> None:
+    assert again(journal, songs, output) == []
+    os.utime(songs / "two.wav", (1, 1))
+    assert again(journal, songs, output) == []
+
+
+def test_other_parameters_or_other_weights_are_made_anew(journal: Journal, songs: Path, output: Path) -> None:
+    both = ["a/one.wav", "two.wav"]
+    flac = OutputFormat(codec="flac")
+    for settings in (Settings(output_format=flac), Settings(mwf=True), Settings(offset_s=0.5)):
+        assert again(journal, songs, output, settings=settings) == both
+    assert again(journal, songs, output, facts=replace(FACTS, sha256="b" * 64)) == both
+    assert again(journal, songs, output, facts=replace(FACTS, precision="bfloat16", device="cuda")) == []
+
+
+def test_stems_that_have_gone_are_made_anew(journal: Journal, songs: Path, output: Path) -> None:
+    (output / "two/vocals.wav").unlink()
+    assert again(journal, songs, output) == ["two.wav"]
+    (output / "two/vocals.wav").write_text("cut")
+    assert again(journal, songs, output) == ["two.wav"]
+
+
+def test_stems_of_a_changed_input_are_made_anew_once(journal: Journal, songs: Path, output: Path) -> None:
+    data = bytearray((songs / "two.wav").read_bytes())
+    data[-1] = 1
+    (songs / "two.wav").write_bytes(data)
+    os.utime(songs / "two.wav", (1, 1))
+    assert again(journal, songs, output) == ["two.wav"]
+    write_songs(songs, "two.wav", seconds=3.0)
+    listed(journal, songs, output)
+    driver(journal, output).run()
+    assert again(journal, songs, output) == []
+
+
+def test_a_catalogue_may_move(journal: Journal, songs: Path, output: Path, tmp_path: Path) -> None:
+    moved = output.rename(tmp_path / "elsewhere")
+    elsewhere = songs.rename(tmp_path / "library")
+    with Journal(moved / "batch.sqlite") as opened:
+        assert listed(opened, elsewhere, moved).todo == []
+        row = opened.get("two.wav")
+        assert row is not None
+        assert row.source == str(elsewhere / "two.wav")
+
+
+def test_a_bad_song_is_tried_again_when_it_has_changed(songs: Path, output: Path) -> None:
+    with Journal(output / "batch.sqlite") as journal:
+        listed(journal, songs, output)
+        driver(journal, output, FakeExecutor(lambda job: failed(job, "no audio"))).run()
+        assert again(journal, songs, output) == []
+        write_songs(songs, "two.wav", seconds=3.0)
+        assert again(journal, songs, output) == ["two.wav"]
+
+
+def test_what_waits_in_the_journal_is_still_to_do(songs: Path, output: Path) -> None:
+    with Journal(output / "batch.sqlite") as journal:
+        listed(journal, songs, output)
+        journal.claim("somebody", "batch")
+        assert again(journal, songs, output) == ["a/one.wav", "two.wav"]
+
+
+def test_two_catalogues_do_not_share_stems(journal: Journal, output: Path, tmp_path: Path) -> None:
+    other = write_songs(tmp_path / "other", "TWO.aiff")
+    with pytest.raises(ConfigError, match=r"TWO\.aiff would be written over the stems of 'two\.wav', a song"):
+        examined(journal, other, output)
+
+
+def test_an_output_stays_below_its_folder(songs: Path, output: Path) -> None:
+    with Journal(output / "batch.sqlite") as journal:
+        for template in ("/tmp/{filename}/{stem}.{codec}", "../{filename}/{stem}.{codec}"):
+            with pytest.raises(ConfigError, match=r"template is .*: it must stay below the output folder"):
+                examined(journal, songs, output, Settings(template=template))
+
+
+def test_each_song_may_have_its_own_model_and_part(tmp_path: Path, output: Path) -> None:
+    from stemwise.batch.catalogue import Entry
+    from stemwise.batch.enlist import new_rows
+
+    two = replace(FACTS, name="two", stems=("vocals", "accompaniment"), sha256="c" * 64)
+    entries = [
+        Entry(id="a", source="a.wav", name="a.wav", model="two", offset_s=1.0, duration_s=2.0),
+        Entry(id="b", source="b.wav", name="b.wav"),
+    ]
+    one, other = new_rows(entries, Settings(), {"two": two, FACTS.name: FACTS}, str(output))
+    assert list(one.details["paths"]) == ["vocals", "accompaniment"]
+    assert list(other.details["paths"]) == ["vocals", "other"]
+    wanted = {"model": "two", "model_sha256": "c" * 64, "offset_s": 1.0, "duration_s": 2.0}
+    assert one.parameters | wanted == one.parameters
+    assert [other.parameters[key] for key in ("offset_s", "duration_s")] == [0.0, None]

@@ -1,0 +1,140 @@
+"""The commands, with real processes and a tiny network."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from audio_files import files_below, write_wav
+from conftest import song
+from random_models import stemwise_like
+from stemwise import cli
+from stemwise.batch import settings
+from stemwise.batch.storage import sha256
+from stemwise.checkpoint import save_model
+
+STEMS = ("bass", "drums", "other", "vocals")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    save_model(stemwise_like(), path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("music")
+    (folder / "album").mkdir()
+    write_wav(folder / "album" / "one.wav", song(30_000, seed=1))
+    write_wav(folder / "two.wav", song(20_000, seed=2))
+    (folder / "bad.mp3").write_text("no audio")
+    return folder
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+    """A subcommand as the shell would run it: exit status, standard output, standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["stemwise", "batch", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def facts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch is here already: models are asked in this process."""
+    monkeypatch.setattr(
+        settings, "ask_models", lambda chosen, names: {name: settings._facts(chosen, name) for name in names}
+    )
+
+
+@pytest.mark.usefixtures("facts_at_once")
+def test_a_catalogue_is_separated_verified_and_reported(
+    command, model: str, songs: Path, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
+    output = tmp_path / "out"
+    options = (songs, "-o", output, "-p", model, "-w", 1)
+    status, out, err = command("run", *options)
+    assert status == 1
+    assert "bad.mp3: cannot be read: it is not an audio or video file" in err
+    assert "2 done, 1 failed" in out
+    stems = [f"{name}/{stem}.wav" for name in ("album/one", "two") for stem in STEMS]
+    others = [".manifest.json.lock", "batch.sqlite", "manifest.json"]
+    assert files_below(output) == sorted([*stems, *others])
+
+    assert command("run", *options, "-q") == (0, "", "")
+    status, out, _ = command("status", output)
+    assert out.splitlines() == ["done          2 songs, 1 s of audio", "failed        1 song, 0 s of audio"]
+    status, out, _ = command("verify", output)
+    assert (status, out) == (0, "8 stems of 2 songs are as they were\n")
+
+    status, out, _ = command("report", output, "--csv", tmp_path / "r.csv", "--plot", tmp_path / "r.png")
+    assert status == 0
+    assert "bad.mp3" in out
+    assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
+    rows = list(csv.DictReader((tmp_path / "r.csv").read_text().splitlines()))
+    assert [row["state"] for row in rows] == ["done", "failed", "done"]
+    assert rows[0]["input_sha256"] == sha256(str(songs / "album" / "one.wav"))
+
+    manifest = json.loads((output / "manifest.json").read_text())
+    found = manifest["songs"][0]["outputs"]["vocals"]
+    assert found["sha256"] == sha256(str(output / found["path"]))
+    assert manifest["songs"][0]["run"]["id"] == manifest["runs"][0]["id"]
+
+    (output / "two/bass.wav").write_bytes(b"changed")
+    status, _, err = command("verify", output)
+    assert status == 2
+    assert err.startswith("error: two/bass.wav: changed\nerror: 1 of 8 stems, of 1 songs, are not as they")
+    assert command("retry", output, "two.wav")[1].startswith("1 songs are queued again")
+    assert command("retry", output, "--failed")[1].startswith("1 songs are queued again")
+    assert command("status", output)[1].splitlines()[1] == "queued        2 songs, 0 s of audio"
+
+
+@pytest.mark.slow
+def test_a_plan_writes_nothing_and_a_run_goes_on_without_its_inputs(  # type: ignore[no-untyped-def]
+    command, model: str, songs: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    status, out, err = command("plan", songs, "-o", output, "-p", model, "-w", 1)
+    assert (status, err) == (0, "")
+    assert "to do         3 songs, 1 s of audio" in out
+    assert "unreadable    1 song" in out
+    assert "workers       1 × cpu" in out
+    assert not output.exists()
+    command("run", songs, "-o", output, "-p", model, "-w", 1)
+    command("retry", output, "two.wav")
+    status, out, err = command("run", "-o", output, "-p", model, "-w", 1)
+    assert (status, err) == (0, "")
+    assert "1 song done now" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("status", "nowhere"), "error: there is no journal nowhere/batch.sqlite\n"),
+        (("status", "s3://b/x"), "error: s3://b/x cannot hold the journal: say where it is, --journal"),
+        (("retry", "nowhere"), "error: retry needs either --failed or the ids of songs\n"),
+        (("report", "nowhere", "--plot", "x.gif"), "error: x.gif has the suffix '.gif': a picture must"),
+        (("run", "-o", "nowhere"), "error: there is nothing to go on with in nowhere: name the songs\n"),
+        (("run", "nowhere.csv"), "error: nowhere.csv cannot be read: No such file or directory\n"),
+        (("run", "x.wav", "-c", "aac"), "error: codec is 'aac': it must be one of "),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_one_clear_line(  # type: ignore[no-untyped-def]
+    command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, err = command(*arguments)
+    assert (status > 0, out) == (True, "")
+    assert err.startswith(message)
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
