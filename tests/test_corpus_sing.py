@@ -17,6 +17,7 @@ import banks
 import pool
 import psola
 import sing
+import throats
 import voice
 import world
 from banks import ANY, SILENCE, Bank, Unit, read_oto
@@ -266,3 +267,41 @@ def test_phrases_are_moved_to_the_key_by_the_shortest_way() -> None:
 )
 def test_phrases_are_paced_to_the_tempo_within_reason(own, wanted, pace) -> None:
     assert pool._pace(own, wanted) == pytest.approx(pace)
+
+
+def others(hz: float) -> list[np.ndarray]:
+    """A vowel from twelve other throats."""
+    recording = psola.analyse(vowel(hz), 75, 800)
+    return [throats.other_throat(recording, np.random.default_rng(seed)) for seed in range(12)]
+
+
+def test_a_woman_sings_once_more_as_a_man_and_a_man_as_a_woman() -> None:
+    women = others(320)
+    pitches = np.array([pitch_of(sound) for sound in women])
+    assert 6 <= (pitches < 260).sum() < 12  # a fourth lower or more; some stay women
+    assert pitches.min() > 75  # an octave lower, and a growl an octave below that
+    assert resonance_of(women[int(pitches.argmin())]) < 0.95 * resonance_of(vowel(320))
+    men = others(120)
+    assert 135 < np.median([pitch_of(sound) for sound in men]) < 215
+    assert all(np.abs(man).max() == pytest.approx(throats.PEAK) for man in men)
+
+
+def test_silence_and_a_click_from_another_throat_are_finite() -> None:
+    click = np.eye(1, 2000, 50, dtype=np.float32)[0]
+    for samples in (np.zeros(1, np.float32), np.zeros(4000, np.float32), click):
+        sound = throats.other_throat(psola.analyse(samples, 75, 800), np.random.default_rng(1))
+        assert np.isfinite(sound).all()
+
+
+def test_a_pool_of_throats_is_whole_and_the_same_again(tmp_path, monkeypatch) -> None:
+    (tmp_path / "pool").mkdir()
+    soundfile.write(tmp_path / "pool" / "ah.wav", vowel(300), SAMPLE_RATE)
+    for name in ("one", "two"):
+        arguments = ["throats.py", str(tmp_path / "pool"), str(tmp_path / name), "--times", "2"]
+        monkeypatch.setattr("sys.argv", arguments)
+        throats.main()
+    names = {path.name for path in (tmp_path / "one").iterdir()}
+    assert names == {"ah.wav", "ah_throat0.flac", "ah_throat1.flac"}
+    first, second = ((tmp_path / "one" / f"ah_throat{n}.flac").read_bytes() for n in (0, 1))
+    assert first != second
+    assert first == (tmp_path / "two" / "ah_throat0.flac").read_bytes()
