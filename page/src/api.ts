@@ -1,4 +1,4 @@
-/** The studio's interface, as the page uses it. The server documents it at /api/docs. */
+/** The studio's interface, as the page uses it. The server documents it at /api/openapi.json. */
 
 export interface Song {
   readonly id: string;

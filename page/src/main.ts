@@ -2,7 +2,7 @@ import "@fontsource-variable/hanken-grotesk/wght.css";
 import { render } from "lit-html";
 import { firstChoice, proposeDropped } from "./adding.ts";
 import { getModels, getStatus } from "./api.ts";
-import { onKey } from "./keys.ts";
+import { onKey, onPointer } from "./keys.ts";
 import { follow, loadSongs, watch } from "./library.ts";
 import { drawForever } from "./needles.ts";
 import { changed, complain, onChange, studio } from "./studio.ts";
@@ -45,6 +45,7 @@ onChange(() => {
 });
 window.addEventListener("hashchange", () => void follow());
 document.addEventListener("keydown", onKey);
+document.addEventListener("pointerdown", onPointer, true);
 takeDrops();
 watch();
 changed();
