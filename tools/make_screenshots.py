@@ -64,7 +64,7 @@ def main() -> None:
             page.get_by_role("button", name="Play").wait_for(timeout=60_000)
             page.get_by_role("link", name="Add songs").click()
             page.locator("input[type=file]").first.set_input_files(song)
-            page.wait_for_function("() => document.querySelector('.candidates small').innerText.includes('0:23')")
+            page.locator(".candidates small", has_text="0:23").wait_for()
             shoot(page, "studio_add.png")
             into_the_mixer(page)
             loop(page, "0:08", "0:12")
