@@ -1,14 +1,16 @@
+import os
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from studio import BROWSER, FLAGS, StudioServer, listen
-
 SHARED = Path(__file__).parents[2] / "shared"
+TESTED_POSTGRES = "STEMWISE_TEST_POSTGRES"  # the URL of a database that may be emptied
 
 
 @pytest.fixture
@@ -44,33 +46,31 @@ def song(n_samples: int, *, sample_rate: int = 44100, n_channels: int = 2, seed:
     return torch.from_numpy(np.stack(channels).astype(np.float32))
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        yield browser
-        browser.close()
+def server_programs() -> Path | None:
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    return installed[-1] if installed and os.geteuid() == 0 else None
 
 
 @pytest.fixture(scope="session")
-def studio_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioServer]:
-    server = StudioServer(tmp_path_factory.mktemp("studio"))
-    yield server
-    server.stop()
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL database: one that is given, or a server of our own."""
+    if TESTED_POSTGRES in os.environ:
+        yield os.environ[TESTED_POSTGRES]
+        return
+    programs = server_programs()
+    if programs is None:
+        pytest.skip(f"no server of PostgreSQL is installed, and {TESTED_POSTGRES} names none")
+    folder = Path(tempfile.mkdtemp(prefix="postgres"))
+    shutil.chown(folder, "postgres")
 
+    def run(*command: str) -> None:
+        subprocess.run(command, user="postgres", check=True, capture_output=True, cwd=folder)
 
-@pytest.fixture
-def page(browser: Any, studio_server: StudioServer) -> Iterator[Any]:
-    """The page, open; whatever a browser complains about is an error."""
-    context = browser.new_context(accept_downloads=True)
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
-    listen(page)
-    page.goto(studio_server.url)
-    page.expected_complaints = ()
-    yield page
-    context.close()
-    assert [text for text in complaints if not any(part in text for part in page.expected_complaints)] == []
+    try:
+        run(f"{programs}/initdb", "-D", "data", "--auth=trust", "--no-sync")
+        options = f"-k {folder} -c listen_addresses='' -c fsync=off"
+        run(f"{programs}/pg_ctl", "-D", "data", "-w", "-l", "log", "-o", options, "start")
+        yield f"postgresql://postgres@/postgres?host={folder}"
+        run(f"{programs}/pg_ctl", "-D", "data", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder)

@@ -48,7 +48,6 @@ HOMES = {
     "starlette": {"server"},
     "pydantic": {"server"},
     "python_multipart": {"server"},
-    "pebble": {"server"},
     "PIL": {"server"},
     "uvicorn": {"server"},
     "pyarrow": {"batch"},

@@ -1,10 +1,7 @@
 import multiprocessing
 import os
-import shutil
 import signal
 import sqlite3
-import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,44 +12,12 @@ import pytest
 from stemwise.errors import JournalError
 from stemwise.journal import VERSION, Journal, Row
 
-TESTED_POSTGRES = "STEMWISE_TEST_POSTGRES"  # the URL of a database that may be emptied
-
 
 class Clock:
     now = 1000.0
 
     def __call__(self) -> float:
         return self.now
-
-
-def server_programs() -> Path | None:
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    return installed[-1] if installed and os.geteuid() == 0 else None
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL database: one that is given, or a server of our own."""
-    if TESTED_POSTGRES in os.environ:
-        yield os.environ[TESTED_POSTGRES]
-        return
-    programs = server_programs()
-    if programs is None:
-        pytest.skip(f"no server of PostgreSQL is installed, and {TESTED_POSTGRES} names none")
-    folder = Path(tempfile.mkdtemp(prefix="postgres"))
-    shutil.chown(folder, "postgres")
-
-    def run(*command: str) -> None:
-        subprocess.run(command, user="postgres", check=True, capture_output=True, cwd=folder)
-
-    try:
-        run(f"{programs}/initdb", "-D", "data", "--auth=trust", "--no-sync")
-        options = f"-k {folder} -c listen_addresses='' -c fsync=off"
-        run(f"{programs}/pg_ctl", "-D", "data", "-w", "-l", "log", "-o", options, "start")
-        yield f"postgresql://postgres@/postgres?host={folder}"
-        run(f"{programs}/pg_ctl", "-D", "data", "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -23,73 +22,12 @@ import torch
 
 from audio_files import files_below, write_wav
 from conftest import song
-from random_models import stemwise_like
-from stemwise.checkpoint import save_model
+from server_process import MODEL, PATIENCE_S, Server, is_alive, memory
 
 pytest.importorskip("fastapi")
 STEMS = ("vocals", "drums", "bass", "other")
-MODEL = "small"
 FORM, FILE = "multipart/form-data", {"file": b"x"}
-PATIENCE_S = 60.0
 NO_FILE = "path is no file in one of the server's folders (music)"
-
-
-class Server:
-    """`stemwise serve` in a folder of its own, with a small imported model."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.data, self.options = folder / "data", options
-        (folder / "cache" / "stemwise" / "imported").mkdir(parents=True)
-        save_model(stemwise_like(), folder / "cache" / "stemwise" / "imported" / f"{MODEL}.safetensors")
-        self.environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
-        self.start()
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "stemwise", "serve", "--no-open", "--port", "0", "--threads", "1"]
-        self.process = subprocess.Popen(
-            [*command, "--data", str(self.data), *self.options],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=self.environment,
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        found = re.search(r"http://\S+?/", line)
-        assert found, line
-        self.client = httpx.Client(base_url=found[0], headers={"X-Stemwise": "1"}, timeout=PATIENCE_S)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self._ended()
-
-    def stop(self) -> int:
-        self.process.terminate()
-        return self._ended()
-
-    def _ended(self) -> int:
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        self.client.close()
-        return self.process.wait(30)
-
-    def add(self, path: Path, name: str | None = None, **fields: str) -> httpx.Response:
-        with path.open("rb") as file:
-            data = {"model": MODEL, **fields}
-            return self.client.post("/api/songs", data=data, files={"file": (name or path.name, file)})
-
-    def wait(self, id: str, *states: str) -> dict[str, Any]:
-        until = time.monotonic() + PATIENCE_S
-        while time.monotonic() < until:
-            song: dict[str, Any] = self.client.get(f"/api/songs/{id}").json()
-            if song["state"] in (states or ("done", "failed", "cancelled")):
-                return song
-            time.sleep(0.05)
-        raise AssertionError(song)
-
-    def children(self) -> list[int]:
-        """Its processes."""
-        found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True)
-        return list(map(int, found.stdout.split()))
 
 
 @pytest.fixture(scope="module")
@@ -452,10 +390,6 @@ def test_other_sites_are_kept_out(
         assert list(answer.json()) == ["detail"]
 
 
-def test_the_server_is_small(server: Server, done: dict[str, Any]) -> None:
-    assert memory(server.process.pid) < 200
-
-
 def test_a_second_server_is_kept_off_the_folder(server: Server) -> None:
     command = [sys.executable, "-m", "stemwise", "serve", "--no-open", "--port", "0", "--data"]
     second = subprocess.run([*command, str(server.data)], capture_output=True, text=True)
@@ -509,15 +443,3 @@ def test_a_server_dies_and_another_goes_on_and_asks_for_its_token(tmp_path: Path
     assert server.wait(waiting)["state"] == "done"
     assert not list(server.data.rglob(".*.part"))
     server.stop()
-
-
-def memory(pid: int) -> float:
-    """MB that a process has in memory."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

@@ -1,4 +1,4 @@
-/** The studio's interface, as the page uses it. The server documents it at /api/openapi.json. */
+/** The studio's interface, as the page uses it. The server documents it at /api/docs. */
 
 export interface Song {
   readonly id: string;
@@ -49,28 +49,20 @@ export interface Choice {
 export type Codec = "wav" | "flac" | "mp3";
 
 /** What the server said is wrong, or that it said nothing. */
-export class RequestError extends Error {
-  constructor(
-    message: string,
-    /** The HTTP status; 0 where there was no answer. */
-    readonly status = 0,
-  ) {
-    super(message);
-  }
-}
+export class RequestError extends Error {}
 
 const UNREACHABLE = "The studio does not answer. Is “stemwise serve” still running?";
 /** Asked for of every request that changes something: another site's page cannot send it. */
 const OURS = { "X-Stemwise": "1" };
 
-function refusal(status: number, body: string): RequestError {
+function complaint(status: number, body: string): string {
   try {
     const { detail } = JSON.parse(body) as { detail?: unknown };
-    if (typeof detail === "string") return new RequestError(detail, status);
+    if (typeof detail === "string") return detail;
   } catch {
     // no JSON: a proxy's page, say
   }
-  return new RequestError(`The studio answered with an error (${status}).`, status);
+  return `The studio answered with an error (${status}).`;
 }
 
 export async function request(path: string, options: RequestInit = {}): Promise<Response> {
@@ -80,7 +72,7 @@ export async function request(path: string, options: RequestInit = {}): Promise<
   } catch {
     throw new RequestError(UNREACHABLE);
   }
-  if (!answer.ok) throw refusal(answer.status, await answer.text());
+  if (!answer.ok) throw new RequestError(complaint(answer.status, await answer.text()));
   return answer;
 }
 
@@ -130,7 +122,7 @@ export function upload(
     sender.onabort = () => reject(new RequestError("Stopped."));
     sender.onload = () => {
       if (sender.status === 201) resolve(JSON.parse(sender.responseText) as Song);
-      else reject(refusal(sender.status, sender.responseText));
+      else reject(new RequestError(complaint(sender.status, sender.responseText)));
     };
     signal.addEventListener("abort", () => sender.abort());
     sender.send(form);

@@ -1,9 +1,9 @@
 import "@fontsource-variable/hanken-grotesk/wght.css";
 import { render } from "lit-html";
 import { firstChoice, proposeDropped } from "./adding.ts";
-import { getStatus } from "./api.ts";
-import { onKey, onPointer } from "./keys.ts";
-import { follow, loadModels, loadSongs, watch } from "./library.ts";
+import { getModels, getStatus } from "./api.ts";
+import { onKey } from "./keys.ts";
+import { follow, loadSongs, watch } from "./library.ts";
 import { drawForever } from "./needles.ts";
 import { changed, complain, onChange, studio } from "./studio.ts";
 import "./style.css";
@@ -31,8 +31,7 @@ function takeDrops(): void {
 
 async function loadOffer(): Promise<void> {
   try {
-    studio.status = await getStatus();
-    await loadModels();
+    [studio.status, studio.models] = await Promise.all([getStatus(), getModels()]);
     firstChoice();
     changed();
   } catch (error) {
@@ -46,7 +45,6 @@ onChange(() => {
 });
 window.addEventListener("hashchange", () => void follow());
 document.addEventListener("keydown", onKey);
-document.addEventListener("pointerdown", onPointer, true);
 takeDrops();
 watch();
 changed();

@@ -27,19 +27,14 @@ function setPlaces(mixer: Mixer, lanes: HTMLElement): void {
   lanes.style.setProperty("--to", share(mixer.region.end));
 }
 
-let shownZoom = 1;
-
-/** Turns the page of a zoomed song when the playhead leaves it, and zooms around the playhead. */
+/** Turns the page of a zoomed song when the playhead leaves it. */
 function keepInView(mixer: Mixer, lanes: HTMLElement): void {
-  const isZoomed = mixer.zoom !== shownZoom;
-  shownZoom = mixer.zoom;
-  const isFollowed = mixer.player.state === "playing" && mixer.zoom > 1 && !lanes.matches(":active");
-  if (!isZoomed && !isFollowed) return;
-  const visible = lanes.clientWidth - lanes.querySelector<HTMLElement>(".head")!.offsetWidth;
-  const track = lanes.querySelector<HTMLElement>(".track")!;
+  const track = lanes.querySelector<HTMLElement>(".track");
+  if (mixer.zoom === 1 || !track || mixer.player.state !== "playing" || lanes.matches(":active")) return;
+  const head = lanes.querySelector<HTMLElement>(".head")!.offsetWidth;
+  const visible = lanes.clientWidth - head;
   const place = (mixer.player.position / mixer.player.length) * track.offsetWidth - lanes.scrollLeft;
-  if (isZoomed) lanes.scrollLeft += place - 0.5 * visible;
-  else if (place < 0 || place > visible) lanes.scrollLeft += place - 0.05 * visible;
+  if (place < 0 || place > visible) lanes.scrollLeft += place - 0.05 * visible;
 }
 
 let shownTime = "";

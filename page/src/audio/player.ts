@@ -115,7 +115,8 @@ export class Player extends EventTarget {
   }
 
   async setTuning(speed: number, semitones: number): Promise<void> {
-    if (!(await this.tuning.set(speed, semitones)) || speed === this.speed) return;
+    await this.tuning.set(speed, semitones);
+    if (speed === this.speed) return;
     this.speed = speed;
     if (this.state === "playing") this.goOn();
   }

@@ -70,7 +70,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(songs.router)
     app.include_router(stems.router)
     app.add_api_route("/", _index, include_in_schema=False)
-    app.mount("/", StaticFiles(directory=PAGE, check_dir=False))
+    if PAGE.is_dir():
+        app.mount("/", StaticFiles(directory=PAGE))
     app.add_exception_handler(StemwiseError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)

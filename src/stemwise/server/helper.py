@@ -7,13 +7,13 @@ import asyncio
 import importlib
 import multiprocessing
 import signal
+import threading
 from collections.abc import Sequence
-from concurrent.futures import TimeoutError
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
-
-from pebble import ProcessExpired, ProcessPool
 
 from stemwise.errors import StemwiseError
 from stemwise.worker import die_with_parent
@@ -21,6 +21,7 @@ from stemwise.worker import die_with_parent
 N_PROCESSES = 2
 MAX_WAITING = 64
 TIMEOUT_S = 600.0
+PROBE_S = 60.0  # of a few seconds of sound
 
 
 class Busy(StemwiseError):
@@ -54,12 +55,13 @@ class Helper:
 
     Raises:
         Busy: if too many wait already.
-        HelperError: if the process crashed, or worked longer than ten minutes and was killed.
+        HelperError: if the process crashed, or worked for too long and was killed.
     """
 
     def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPool(max_workers=N_PROCESSES, context=context, initializer=_prepare)
+        self._processes = threading.local()  # each thread has its own
+        self._started: list[_Process] = []
+        self._threads = ThreadPoolExecutor(N_PROCESSES, "helper", self._begin)
         self._n_waiting = 0
 
     async def probe(self, path: Path, name: str) -> Probed:
@@ -87,29 +89,79 @@ class Helper:
 
     def close(self) -> None:
         """Kill the processes."""
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for process in self._started:
+            process.kill()
+        self._threads.shutdown()
 
     async def _call(self, name: str, *args: Any) -> Any:
         if self._n_waiting >= MAX_WAITING:
             raise Busy("the server is busy with other requests: try again in a moment")
         self._n_waiting += 1
         try:
-            return await asyncio.wrap_future(
-                self._pool.schedule(_work, args=(name, *args), timeout=TIMEOUT_S)
-            )
-        except TimeoutError as error:
-            raise HelperError(f"the sound took longer than {TIMEOUT_S:g} s to process") from error
-        except ProcessExpired as error:
-            raise HelperError("the process that opened this sound crashed") from error
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, self._call_here, name, args)
         finally:
             self._n_waiting -= 1
 
+    def _begin(self) -> None:
+        self._processes.own = _Process()
+        self._started.append(self._processes.own)
 
-def _prepare() -> None:
+    def _call_here(self, name: str, args: tuple[Any, ...]) -> Any:
+        return self._processes.own.call(name, args)
+
+
+class _Process:
+    """One process, for one thread; another one is started where it has ended."""
+
+    def __init__(self) -> None:
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._connection: Connection | None = None
+
+    def call(self, name: str, args: tuple[Any, ...]) -> Any:
+        if self._connection is None or self._connection.poll():  # an idle one says nothing: it has ended
+            self.kill()
+            self._start()
+        assert self._connection is not None
+        try:
+            self._connection.send((name, args))
+            timeout_s = PROBE_S if name == "probe" else TIMEOUT_S
+            if not self._connection.poll(timeout_s):
+                self.kill()
+                raise HelperError(f"the sound took longer than {timeout_s:g} s to process")
+            result, error = self._connection.recv()
+        except (EOFError, OSError) as error:
+            self.kill()
+            raise HelperError("the process that opened this sound crashed") from error
+        if error is not None:
+            raise error
+        return result
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), name="stemwise helper", daemon=True)
+        self._process.start()
+        theirs.close()
+
+
+def _serve(connection: Connection) -> None:
+    """Answer until the parent hangs up. An error that is not ours ends the process, with its traceback."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
-
-
-def _work(name: str, *args: Any) -> Any:
-    return getattr(importlib.import_module("stemwise.server.sound"), name)(*args)
+    sound = importlib.import_module("stemwise.server.sound")
+    while True:
+        try:
+            name, args = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            connection.send((getattr(sound, name)(*args), None))
+        except StemwiseError as error:
+            connection.send((None, error))

@@ -1,0 +1,165 @@
+"""Parts of the studio's server by themselves: the library's order, crashes of helpers, news, titles."""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from multiprocessing import active_children
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audio_files import write_wav
+from conftest import song
+from server_process import PATIENCE_S
+from stemwise.journal import Journal, Row
+
+pytest.importorskip("fastapi")
+
+from stemwise.server import Limits, Settings
+from stemwise.server.events import Events
+from stemwise.server.helper import Helper, HelperError
+from stemwise.server.jobs import MAX_STARTS, Jobs
+from stemwise.server.library import QUEUE, DiskFull, Library, QueueFull
+from stemwise.server.uploads import title_of
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        library = Library(Settings(data=tmp_path / "data"), journal)
+        library.open()
+        yield library
+
+
+def add(library: Library, title: str = "song") -> Row:
+    upload = library.temporary()
+    upload.write_text("as it came")
+    return library.add(title, "stemwise:4stems", None, {"stems": ["vocals"]}, upload)
+
+
+def limited(library: Library, **limits: Any) -> Library:
+    return Library(replace(library.settings, limits=Limits(**limits)), library.journal)
+
+
+def test_what_is_old_is_cleaned_up(library: Library) -> None:
+    done, failed, waiting = (add(library, title) for title in ("done", "failed", "waiting"))
+    library.journal.claim("w", QUEUE)
+    library.journal.finish(done.id, "w", outputs={})
+    library.journal.claim("w", QUEUE)
+    library.journal.fail(failed.id, "w", "no")
+    assert library.clean_up() == []
+    assert library.input(failed).exists()
+    time.sleep(0.01)
+    assert limited(library, kept_s=0.001).clean_up() == []
+    assert not library.input(failed).exists()
+    assert library.get(failed.id) is not None
+    assert limited(library, stems_kept_s=0.001).clean_up() == [done.id, failed.id]
+    assert [path.name for path in library.songs.iterdir()] == [waiting.id]
+    assert library.input(waiting).exists()
+
+
+def test_what_a_killed_server_left_is_gone_when_the_next_one_opens(library: Library) -> None:
+    row = add(library)
+    library.temporary().write_text("half an upload")
+    (library.songs / row.id / ".vocals.wav.0123.part").write_text("half a stem")
+    (library.songs / "0123456789abcdef").mkdir()
+    library.open()
+    assert list(library.incoming.iterdir()) == []
+    assert [path.name for path in library.songs.iterdir()] == [row.id]
+    assert [path.name for path in (library.songs / row.id).iterdir()] == ["input"]
+
+
+def test_there_is_room_for_so_much_only(library: Library) -> None:
+    add(library)
+    with pytest.raises(QueueFull, match="1 songs are waiting"):
+        limited(library, queue=1).check_room()
+    with pytest.raises(DiskFull, match="delete songs"):
+        limited(library, disk_bytes=5).check_room()
+    assert limited(library, disk_bytes=1000).check_room() <= 990
+    with pytest.raises(DiskFull):
+        limited(library, disk_bytes=1000).check_room(991)
+
+
+def test_a_song_during_which_servers_end_again_and_again_is_given_up(library: Library) -> None:
+    row = add(library)
+    for attempt in range(MAX_STARTS):
+        assert library.journal.claim(f"server {attempt}", QUEUE) is not None
+        jobs = Jobs(library, Events())
+        jobs.stop()  # before it begins: only what was running is looked at
+        jobs.start()
+        jobs.stop()
+    failed = library.get(row.id)
+    assert failed is not None
+    assert (failed.state, failed.attempts) == ("failed", MAX_STARTS)
+    assert "the server ended 3 times" in str(failed.error)
+    assert library.view(failed)["stems"] == ["vocals"]
+
+
+@pytest.mark.parametrize(
+    ("filename", "title"),
+    [
+        ("song.mp3", "song"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\Music\\a song.v2.wav", "a song.v2"),
+        ("", "untitled"),
+        ("..", ".."),
+        ("a\x00b\x1b[31m.wav", "a b [31m"),
+        ("x" * 500, "x" * 200),
+        ("\ud800.wav", "untitled"),
+    ],
+)
+def test_titles_are_for_people(library: Library, filename: str, title: str) -> None:
+    row = add(library, title_of(filename))
+    assert row.title == title
+    assert [path.name for path in (library.songs / row.id).iterdir()] == ["input"]
+
+
+def test_a_helper_that_is_killed_costs_one_request(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # nobody writes to it: whoever opens it hangs
+    good = write_wav(tmp_path / "song.wav", song(20_000))
+
+    async def scene() -> None:
+        helper, before = Helper(), set(active_children())
+        hanging = asyncio.create_task(helper.probe(tmp_path / "pipe", "pipe"))
+        assert (await helper.probe(good, "song")).duration_s == 20_000 / 44100
+        for child in set(active_children()) - before:
+            child.kill()
+        with pytest.raises(HelperError, match="crashed"):
+            await asyncio.wait_for(hanging, PATIENCE_S)
+        assert (await helper.probe(good, "song")).n_channels == 2
+        helper.close()
+
+    asyncio.run(scene())
+
+
+def test_who_is_slow_hears_of_the_last_state_only() -> None:
+    async def scene() -> None:
+        events = Events()
+        events.open()
+
+        async def first() -> list[dict[str, Any]]:
+            events.publish("song", {"id": "a", "n": 1})  # newer than what is listed
+            await asyncio.sleep(0.01)
+            return [{"id": "a", "n": 0}, {"id": "b", "n": 0}]
+
+        stream = events.watch(first)
+        assert await anext(stream) == "retry: 2000\n\n"
+        heard = [await anext(stream), await anext(stream)]
+        assert heard == [
+            'event: song\ndata: {"id": "a", "n": 1}\n\n',
+            'event: song\ndata: {"id": "b", "n": 0}\n\n',
+        ]
+        for n in range(100):
+            events.publish("song", {"id": "a", "n": n})
+        events.publish("deleted", {"id": "b"})
+        await asyncio.sleep(0.01)
+        assert await anext(stream) == 'event: song\ndata: {"id": "a", "n": 99}\n\n'
+        assert await anext(stream) == 'event: deleted\ndata: {"id": "b"}\n\n'
+        events.close()
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+
+    asyncio.run(scene())
