@@ -155,6 +155,12 @@ def test_the_server_opens_no_sound_itself() -> None:
     assert fresh(code).strip() == "[]"
 
 
+def test_the_driver_of_a_batch_loads_no_torch() -> None:
+    modules = "stemwise.cli.batch_view, stemwise.batch.run, stemwise.batch.trial, stemwise.batch.verify"
+    code = f"import sys, {modules}; print([m for m in ('torch', 'fsspec', 'ray') if m in sys.modules])"
+    assert fresh(code).strip() == "[]"
+
+
 def test_separating_loads_nothing_to_download_or_draw_with() -> None:
     heavy = "httpx", "matplotlib", "stemwise.train", "stemwise.data", "stemwise.evaluate"
     code = f"import sys, stemwise.cli, stemwise.files; print([m for m in {heavy} if m in sys.modules])"

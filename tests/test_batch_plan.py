@@ -1,18 +1,22 @@
 import json
+import pickle
+import pickletools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from batches import FACTS, FakeExecutor, driver, examined, failed, listed, write_songs, written
+from random_models import stemwise_like
 from stemwise.batch.enlist import QUEUE
 from stemwise.batch.machine import choose_workers, n_cores
 from stemwise.batch.manifest import describe_run, read_runs, write_manifest
 from stemwise.batch.plan import Plan, make_plan
 from stemwise.batch.report import failures, total, write_csv
-from stemwise.batch.settings import Settings
+from stemwise.batch.settings import Settings, _facts
 from stemwise.batch.trial import Speed
 from stemwise.batch.verify import Fault, find_faults
+from stemwise.checkpoint import save_model
 from stemwise.errors import ConfigError
 from stemwise.journal import Journal
 from stemwise.outputs import OutputFormat
@@ -97,6 +101,15 @@ def test_a_disk_that_is_too_small_is_refused() -> None:
     plan(None).check_room()
     with pytest.raises(ConfigError, match=r"^the stems need 3\.0 GB, 2\.0 GB are free: choose another"):
         plan(2 * 10**9).check_room()
+
+
+def test_the_facts_of_a_model_need_no_torch_to_be_read(tmp_path: Path) -> None:
+    save_model(stemwise_like(), tmp_path / "small.safetensors")
+    facts = _facts(Settings(two_stems="vocals"), str(tmp_path / "small.safetensors"))
+    assert facts.stems == ("vocals", "accompaniment")
+    assert len(facts.sha256) == 64
+    names = {name for _, name, _ in pickletools.genops(pickle.dumps(facts)) if isinstance(name, str)}
+    assert not [name for name in names if name.startswith("torch.")]
 
 
 def test_workers_are_cores_or_gpus() -> None:

@@ -77,6 +77,7 @@ class Driver:
         presence: folder for the sign of life, on this machine.
         precision: of a model by name, what `auto` came to.
         details: kept with every song that is done: what it was done with.
+        summary: of the run so far.
     """
 
     journal: Journal
@@ -87,8 +88,8 @@ class Driver:
     policy: Policy = field(default_factory=Policy)
     precision: Mapping[str, str] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+    summary: Summary = field(default_factory=Summary)
     _running: dict[str, Row] = field(default_factory=dict)
-    _summary: Summary = field(default_factory=Summary)
     _not_before: float = 0.0
 
     def run(self) -> Summary:
@@ -106,12 +107,12 @@ class Driver:
                 self.executor.stop()
                 with suppress(JournalError):  # then the next run finds this one dead
                     self.journal.release(worker)
-                self._summary.wall_s = time.monotonic() - begin
-        return self._summary
+                self.summary.wall_s = time.monotonic() - begin
+        return self.summary
 
     def _work(self, worker: str) -> None:
         streak, beaten = Streak(self.policy), time.monotonic()
-        while self._summary.stopped is None:
+        while self.summary.stopped is None:
             self._take(worker, streak)
             if not self._running and self._is_over():
                 return
@@ -155,7 +156,7 @@ class Driver:
 
     def _end(self, outcome: Outcome, worker: str, streak: Streak) -> None:
         row = self._running.pop(outcome.id)
-        self._summary.stopped = streak.push(outcome)
+        self.summary.stopped = streak.push(outcome)
         if outcome.error is None:
             self._finish(row, outcome, worker)
             return
@@ -166,10 +167,10 @@ class Driver:
         with self._journalling():
             details = {**row.details, "stamp": outcome.stamp}
             self.journal.fail(row.id, worker, outcome.error, retry_at=retry_at, details=details)
-            if self._summary.stopped is not None:  # none of them is to blame: the next run tries them again
+            if self.summary.stopped is not None:  # none of them is to blame: the next run tries them again
                 self.journal.requeue(QUEUE, states=("queued", "failed"), ids=streak.ids)
-        self._summary.n_failed += retry_at is None
-        self._summary.n_retried += retry_at is not None
+        self.summary.n_failed += retry_at is None
+        self.summary.n_retried += retry_at is not None
         self.watch.end(row, outcome, retry_at)
 
     def _finish(self, row: Row, outcome: Outcome, worker: str) -> None:
@@ -185,12 +186,12 @@ class Driver:
                 details={**row.details, **done, "run": self.details},
             )
         if is_ours:
-            self._summary.n_done += 1
-            self._summary.audio_s += outcome.report.get("duration_s", 0.0)
+            self.summary.n_done += 1
+            self.summary.audio_s += outcome.report.get("duration_s", 0.0)
             self.watch.end(row, outcome, None)
 
     @contextmanager
     def _journalling(self) -> Iterator[None]:
         begin = time.monotonic()
         yield
-        self._summary.journal_s += time.monotonic() - begin
+        self.summary.journal_s += time.monotonic() - begin

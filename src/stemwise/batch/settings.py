@@ -128,7 +128,7 @@ def _facts(settings: Settings, name: str) -> ModelFacts:
         device=str(separator.device),
         n_devices=torch.cuda.device_count() if is_cuda else 1,
         precision=separator.precision,
-        versions={"torch": torch.__version__, "numpy": version("numpy"), **library_versions()},
+        versions={"torch": version("torch"), "numpy": version("numpy"), **library_versions()},
     )
 
 

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -245,25 +245,24 @@ def _drive(journal: "Journal", chosen: _Chosen, policy: "Policy", *, quiet: bool
     )
     is_remote = storage.is_remote(chosen.root)
     folder = Path(tempfile.gettempdir() if is_remote else chosen.root)
-    waits = is_remote or any(storage.is_remote(row.source) for row in chosen.examined.todo)
-    executor = LocalExecutor(
-        chosen.devices, threads=chosen.threads, ahead=len(chosen.devices) if waits else 0
-    )
-    try:
-        with _terminated_as_interrupted(), watching(chosen.examined.todo, quiet=quiet) as watch:
-            return Driver(
-                journal=journal,
-                root=chosen.root,
-                executor=executor,
-                watch=watch,
-                presence=folder,
-                policy=policy,
-                precision=chosen.precision,
-                details={"id": described["id"], "threads": chosen.threads, "precision": chosen.precision},
-            ).run()
-    finally:
-        described["ended"] = utc(time.time())
-        write_manifest(Path() / NAME if is_remote else folder / NAME, journal, described)
+    # As many jobs more: a worker's next song is at hand while its last one is hashed, sent and written down.
+    executor = LocalExecutor(chosen.devices, threads=chosen.threads, ahead=len(chosen.devices))
+    with _terminated_as_interrupted(), watching(chosen.examined.todo, quiet=quiet) as watch:
+        driver = Driver(
+            journal=journal,
+            root=chosen.root,
+            executor=executor,
+            watch=watch,
+            presence=folder,
+            policy=policy,
+            precision=chosen.precision,
+            details={"id": described["id"], "threads": chosen.threads, "precision": chosen.precision},
+        )
+        try:
+            return driver.run()
+        finally:
+            described |= {"ended": utc(time.time()), "summary": asdict(driver.summary)}
+            write_manifest(Path() / NAME if is_remote else folder / NAME, journal, described)
 
 
 @contextmanager

@@ -65,7 +65,8 @@ class Watching:
         self._parts: dict[str, float] = {}
 
     def begin(self, row: "Row") -> None:
-        name = row.id if len(row.id) <= NAME_CHARS else f"…{row.id[1 - NAME_CHARS :]}"
+        name = row.title or row.id
+        name = name if len(name) <= NAME_CHARS else f"{name[: NAME_CHARS - 1]}…"
         total = self._duration_s(row) or None
         self._songs[row.id] = self._progress.add_task(f"  {name}", total=total, speed=None)
 
