@@ -35,7 +35,7 @@ test-studio: studio install-dev
 	cd page && PATH="$(CURDIR)/$(RUN):$$PATH" npm test
 	command -v chromium > /dev/null || (apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium > /dev/null)
-	$(RUN)/pytest -m slow tests/test_studio_page.py
+	$(RUN)/pytest -m slow tests/test_studio_page.py tests/test_studio_sound.py
 
 install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev

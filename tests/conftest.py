@@ -4,10 +4,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+
+from studio import BROWSER, FLAGS, StudioServer, listen
 
 SHARED = Path(__file__).parents[2] / "shared"
 TESTED_POSTGRES = "STEMWISE_TEST_POSTGRES"  # the URL of a database that may be emptied
@@ -44,6 +47,38 @@ def song(n_samples: int, *, sample_rate: int = 44100, n_channels: int = 2, seed:
     bursts = rng.standard_normal(n_samples) * (np.sin(2 * np.pi * 2 * time) > 0.9)
     channels = [0.05 * tones * (0.6 + 0.4 * np.sin(time + c)) + 0.1 * bursts for c in range(n_channels)]
     return torch.from_numpy(np.stack(channels).astype(np.float32))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def studio_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioServer]:
+    server = StudioServer(tmp_path_factory.mktemp("studio"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def page(browser: Any, studio_server: StudioServer) -> Iterator[Any]:
+    """The page, open; whatever a browser complains about is an error."""
+    context = browser.new_context(accept_downloads=True)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+    listen(page)
+    page.goto(studio_server.url)
+    page.expected_complaints = ()
+    yield page
+    context.close()
+    assert [text for text in complaints if not any(part in text for part in page.expected_complaints)] == []
 
 
 def server_programs() -> Path | None:

@@ -269,6 +269,21 @@ def test_phrases_are_paced_to_the_tempo_within_reason(own, wanted, pace) -> None
     assert pool._pace(own, wanted) == pytest.approx(pace)
 
 
+def test_phrases_are_strung_together_in_key_and_an_octave_lower_if_asked(monkeypatch) -> None:
+    phrase = pool.Phrase(Path("ah.wav"), "she", "sung", frozenset(), 0.0)
+    monkeypatch.setattr(pool, "phrases", lambda: {"she": [phrase]})
+    monkeypatch.setattr(pool, "load", lambda path: psola.analyse(vowel(320), 75, 800))
+    setting = pool.Setting((), 120, 2 * SAMPLE_RATE)
+    own, lower = (
+        pool.string_together(
+            "she", [0.0, 1.0], setting, pool.AS_RECORDED, np.random.default_rng(0), octaves=octaves
+        )
+        for octaves in (0, -1)
+    )
+    assert len(own) == len(lower) == 2 * SAMPLE_RATE
+    assert pitch_of(lower) == pytest.approx(pitch_of(own) / 2, rel=0.02)
+
+
 def others(hz: float) -> list[np.ndarray]:
     """A vowel from twelve other throats."""
     recording = psola.analyse(vowel(hz), 75, 800)

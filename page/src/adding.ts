@@ -100,7 +100,7 @@ function tooLarge(file: File): string | null {
 /** Sends the candidates, one after the other; a single one is opened as soon as the server has it. */
 export async function separate(): Promise<void> {
   const uploads = studio.candidates.map(
-    ({ file }): Upload => ({ file, choice: studio.choice, stop: new AbortController(), sent: null, error: null }),
+    ({ file }): Upload => ({ file, choice: studio.choice, stop: new AbortController(), sent: null, isHeldBack: false, error: null }),
   );
   studio.candidates = [];
   studio.leftOut = 0;
@@ -112,9 +112,13 @@ export async function separate(): Promise<void> {
   }
 }
 
+const FULL = 429;
+const AGAIN_MS = 5000;
+
 async function send(upload: Upload): Promise<api.Song | null> {
   upload.error = tooLarge(upload.file);
   if (upload.error || upload.stop.signal.aborted) return null;
+  upload.isHeldBack = false;
   const moved = (share: number) => {
     upload.sent = share;
     changed();
@@ -127,6 +131,12 @@ async function send(upload: Upload): Promise<api.Song | null> {
     return song;
   } catch (error) {
     if (upload.stop.signal.aborted) return null;
+    if (error instanceof api.RequestError && error.status === FULL) {
+      upload.isHeldBack = true;
+      changed();
+      await new Promise((resolve) => window.setTimeout(resolve, AGAIN_MS));
+      return send(upload);
+    }
     upload.error = (error as Error).message;
     announce(`${upload.file.name}: ${upload.error}`);
     changed();

@@ -1,4 +1,4 @@
-/** The studio's interface, as the page uses it. The server documents it at /api/docs. */
+/** The studio's interface, as the page uses it. The server documents it at /api/openapi.json. */
 
 export interface Song {
   readonly id: string;
@@ -49,20 +49,28 @@ export interface Choice {
 export type Codec = "wav" | "flac" | "mp3";
 
 /** What the server said is wrong, or that it said nothing. */
-export class RequestError extends Error {}
+export class RequestError extends Error {
+  constructor(
+    message: string,
+    /** The HTTP status; 0 where there was no answer. */
+    readonly status = 0,
+  ) {
+    super(message);
+  }
+}
 
 const UNREACHABLE = "The studio does not answer. Is “stemwise serve” still running?";
 /** Asked for of every request that changes something: another site's page cannot send it. */
 const OURS = { "X-Stemwise": "1" };
 
-function complaint(status: number, body: string): string {
+function refusal(status: number, body: string): RequestError {
   try {
     const { detail } = JSON.parse(body) as { detail?: unknown };
-    if (typeof detail === "string") return detail;
+    if (typeof detail === "string") return new RequestError(detail, status);
   } catch {
     // no JSON: a proxy's page, say
   }
-  return `The studio answered with an error (${status}).`;
+  return new RequestError(`The studio answered with an error (${status}).`, status);
 }
 
 export async function request(path: string, options: RequestInit = {}): Promise<Response> {
@@ -72,7 +80,7 @@ export async function request(path: string, options: RequestInit = {}): Promise<
   } catch {
     throw new RequestError(UNREACHABLE);
   }
-  if (!answer.ok) throw new RequestError(complaint(answer.status, await answer.text()));
+  if (!answer.ok) throw refusal(answer.status, await answer.text());
   return answer;
 }
 
@@ -122,7 +130,7 @@ export function upload(
     sender.onabort = () => reject(new RequestError("Stopped."));
     sender.onload = () => {
       if (sender.status === 201) resolve(JSON.parse(sender.responseText) as Song);
-      else reject(new RequestError(complaint(sender.status, sender.responseText)));
+      else reject(refusal(sender.status, sender.responseText));
     };
     signal.addEventListener("abort", () => sender.abort());
     sender.send(form);

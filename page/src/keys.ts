@@ -10,6 +10,12 @@ const TYPED_INTO = "input:not([type=range], [type=radio]), textarea, select";
 const PRESSED = "button, label, summary, input[type=radio]";
 const MOVED_BY_ARROWS = "input[type=range], input[type=radio]";
 
+/**
+ * Whether whoever is here walks through the page with Tab. Then the space bar presses the button that is reached; else
+ * it plays, also after a click on a button, which has the focus from then on.
+ */
+let isOnKeyboard = true;
+
 type Command = (mixer: Mixer, event: KeyboardEvent) => void;
 
 function stemCommand(mixer: Mixer, event: KeyboardEvent): boolean {
@@ -56,11 +62,16 @@ const COMMANDS: Record<string, Command> = {
 
 function isTaken(target: Element, key: string): boolean {
   if (target.matches(TYPED_INTO) || document.querySelector("dialog[open]")) return true;
-  if (key === " ") return target.matches(PRESSED);
+  if (key === " ") return target.matches(PRESSED) && isOnKeyboard;
   return key.startsWith("Arrow") || key === "Home" ? target.matches(MOVED_BY_ARROWS) : false;
 }
 
+export function onPointer(): void {
+  isOnKeyboard = false;
+}
+
 export function onKey(event: KeyboardEvent): void {
+  if (event.key === "Tab") isOnKeyboard = true;
   const target = event.target as Element;
   if (event.ctrlKey || event.metaKey || event.altKey || isTaken(target, event.key)) return;
   if (event.key === "?") openHelp();

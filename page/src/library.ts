@@ -7,6 +7,15 @@ function newestFirst(songs: Iterable<api.Song>): api.Song[] {
   return [...songs].sort((a, b) => b.created - a.created);
 }
 
+export async function loadModels(): Promise<void> {
+  try {
+    studio.models = await api.getModels();
+    changed();
+  } catch (error) {
+    complain(error);
+  }
+}
+
 let asked = 0;
 
 /** The first songs that the search finds, or with `more` the next ones too. */
@@ -35,7 +44,10 @@ export function search(text: string): void {
 
 function tell(before: api.Song | undefined, song: api.Song): void {
   if (!before || before.state === song.state) return;
-  if (song.state === "done") announce(`${song.title} is ready.`);
+  if (song.state === "done") {
+    announce(`${song.title} is ready.`);
+    void loadModels(); // how fast they are is better known now
+  }
   if (song.state === "failed") announce(`${song.title} failed: ${song.error ?? "no reason is known"}`);
 }
 

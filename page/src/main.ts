@@ -1,9 +1,9 @@
 import "@fontsource-variable/hanken-grotesk/wght.css";
 import { render } from "lit-html";
 import { firstChoice, proposeDropped } from "./adding.ts";
-import { getModels, getStatus } from "./api.ts";
-import { onKey } from "./keys.ts";
-import { follow, loadSongs, watch } from "./library.ts";
+import { getStatus } from "./api.ts";
+import { onKey, onPointer } from "./keys.ts";
+import { follow, loadModels, loadSongs, watch } from "./library.ts";
 import { drawForever } from "./needles.ts";
 import { changed, complain, onChange, studio } from "./studio.ts";
 import "./style.css";
@@ -31,7 +31,8 @@ function takeDrops(): void {
 
 async function loadOffer(): Promise<void> {
   try {
-    [studio.status, studio.models] = await Promise.all([getStatus(), getModels()]);
+    studio.status = await getStatus();
+    await loadModels();
     firstChoice();
     changed();
   } catch (error) {
@@ -45,6 +46,7 @@ onChange(() => {
 });
 window.addEventListener("hashchange", () => void follow());
 document.addEventListener("keydown", onKey);
+document.addEventListener("pointerdown", onPointer, true);
 takeDrops();
 watch();
 changed();

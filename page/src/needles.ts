@@ -27,14 +27,19 @@ function setPlaces(mixer: Mixer, lanes: HTMLElement): void {
   lanes.style.setProperty("--to", share(mixer.region.end));
 }
 
-/** Turns the page of a zoomed song when the playhead leaves it. */
+let shownZoom = 1;
+
+/** Turns the page of a zoomed song when the playhead leaves it, and zooms around the playhead. */
 function keepInView(mixer: Mixer, lanes: HTMLElement): void {
-  const track = lanes.querySelector<HTMLElement>(".track");
-  if (mixer.zoom === 1 || !track || mixer.player.state !== "playing" || lanes.matches(":active")) return;
-  const head = lanes.querySelector<HTMLElement>(".head")!.offsetWidth;
-  const visible = lanes.clientWidth - head;
+  const isZoomed = mixer.zoom !== shownZoom;
+  shownZoom = mixer.zoom;
+  const isFollowed = mixer.player.state === "playing" && mixer.zoom > 1 && !lanes.matches(":active");
+  if (!isZoomed && !isFollowed) return;
+  const visible = lanes.clientWidth - lanes.querySelector<HTMLElement>(".head")!.offsetWidth;
+  const track = lanes.querySelector<HTMLElement>(".track")!;
   const place = (mixer.player.position / mixer.player.length) * track.offsetWidth - lanes.scrollLeft;
-  if (place < 0 || place > visible) lanes.scrollLeft += place - 0.05 * visible;
+  if (isZoomed) lanes.scrollLeft += place - 0.5 * visible;
+  else if (place < 0 || place > visible) lanes.scrollLeft += place - 0.05 * visible;
 }
 
 let shownTime = "";

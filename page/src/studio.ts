@@ -8,6 +8,8 @@ export interface Upload {
   readonly stop: AbortController;
   /** 0 … 1; null while it waits for its turn. */
   sent: number | null;
+  /** The queue is as long as it may be: it is sent again later. */
+  isHeldBack: boolean;
   error: string | null;
 }
 

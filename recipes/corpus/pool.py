@@ -141,8 +141,11 @@ class Setting:
     n_samples: int
 
 
-def draw_texture(rng: np.random.Generator) -> Texture:
-    """As recorded in two of five songs, else another throat."""
+def draw_texture(rng: np.random.Generator, *, lower: bool = False) -> Texture:
+    """As recorded in two of five songs, else another throat; `lower`: a man's, who sings an octave lower."""
+    if lower:
+        formant, breath = rng.uniform(0.78, 0.90), rng.uniform(0, 0.3)
+        return Texture(formant=round(float(formant), 2), jitter=0.0, shimmer=0.0, breath=float(breath))
     if rng.random() < 0.4:
         return AS_RECORDED
     return Texture(
@@ -154,7 +157,13 @@ def draw_texture(rng: np.random.Generator) -> Texture:
 
 
 def string_together(
-    singer: str, starts: Sequence[float], setting: Setting, texture: Texture, rng: np.random.Generator
+    singer: str,
+    starts: Sequence[float],
+    setting: Setting,
+    texture: Texture,
+    rng: np.random.Generator,
+    *,
+    octaves: int = 0,
 ) -> Samples:
     """Phrases of one singer, in key and tempo, none over the next.
 
@@ -164,6 +173,7 @@ def string_together(
         setting: the song.
         texture: of the voice.
         rng: chooses the phrases.
+        octaves: to move them by, beside what the key asks for.
 
     Returns:
         `(n_samples,)`, voiced parts with a level near 1.
@@ -179,7 +189,7 @@ def string_together(
         phrase = chosen[int(rng.integers(len(chosen)))]
         if start < free:
             continue
-        sound = perform(load(phrase.path), shift, pace, texture, rng)
+        sound = perform(load(phrase.path), shift + 12 * octaves, pace, texture, rng)
         first = round(start * SAMPLE_RATE)
         room = max(setting.n_samples - first, 0)
         out[first : first + len(sound)] += np.clip(sound[:room], -12, 12)

@@ -32,6 +32,7 @@ RAPPERS = {"real": 0.45, "machine": 0.2, "bank": 0.35}  # who raps
 HARMONIES = (2, -2, 2, -5, 5, 4, -3)  # steps of the scale: thirds mostly, sixths, a fifth, a fourth
 GROWLS = "merry-orks"  # recordings of growled vowels
 BACKING = ("u", "o", "a", "n")  # ooh, oh, aah, humming
+MEN = 0.45  # of the sung leads by real singers
 
 
 @cache
@@ -266,14 +267,16 @@ def _real_lead(cast: Cast, composition: "Composition", rng: np.random.Generator)
         for index, note in enumerate(phrase)
         if index == 0 or rng.random() < chance
     ]
-    texture = pool.draw_texture(rng)
+    lower = kinds[0] == "sung" and rng.random() < MEN  # all who sing in the pool are women
+    texture = pool.draw_texture(rng, lower=lower)
     takes = [("lead", texture, 0.0)]
     if rng.random() < 0.3:
         takes.append(("double", replace(texture, formant=texture.formant * rng.uniform(0.96, 1.04)), 0.012))
     for role, own, late in takes:
         own_rng = np.random.default_rng(seed)  # the second take has the same words
         setting = pool.Setting(key, composition.form.tempo, cast.n_samples)
-        sound = LEVEL * pool.string_together(singer, [s + late for s in starts], setting, own, own_rng)
+        delayed = [start + late for start in starts]
+        sound = LEVEL * pool.string_together(singer, delayed, setting, own, own_rng, octaves=-lower)
         cast.add(role, "real phrases", f"{singer} x{own.formant:.2f}", pool.INGREDIENT, sound)
 
 

@@ -115,8 +115,7 @@ export class Player extends EventTarget {
   }
 
   async setTuning(speed: number, semitones: number): Promise<void> {
-    await this.tuning.set(speed, semitones);
-    if (speed === this.speed) return;
+    if (!(await this.tuning.set(speed, semitones)) || speed === this.speed) return;
     this.speed = speed;
     if (this.state === "playing") this.goOn();
   }

@@ -5,7 +5,8 @@ import type { StretchNode } from "signalsmith-stretch";
  * that does to their pitch is taken back here, on the sum of them. So they stay together whatever this adds.
  */
 export class Tuning {
-  private node: StretchNode | null = null;
+  private node: Promise<StretchNode> | null = null;
+  private isUsed = false;
   private latency_s = 0;
   private wanted = 0;
 
@@ -24,27 +25,27 @@ export class Tuning {
 
   /** How much later than the schedule the sound comes, seconds. */
   get delay_s(): number {
-    return this.node ? this.latency_s : 0;
+    return this.isUsed ? this.latency_s : 0;
   }
 
-  async set(speed: number, semitones: number): Promise<void> {
+  /** False if something else was set while this was being prepared. */
+  async set(speed: number, semitones: number): Promise<boolean> {
     const ticket = ++this.wanted;
-    if (speed === 1 && semitones === 0) return this.bypass();
-    const node = this.node ?? (await this.load());
-    if (ticket !== this.wanted) return;
+    const isNeutral = speed === 1 && semitones === 0;
+    if (isNeutral && !this.node) return true;
+    const node = await (this.node ??= this.load());
+    if (ticket !== this.wanted) return false;
     void node.schedule({ active: true, semitones: semitones - 12 * Math.log2(speed) });
-    if (this.node) return;
-    this.node = node;
-    this.input.disconnect();
-    this.input.connect(node).connect(this.output);
+    if (this.isUsed === isNeutral) this.route(node, !isNeutral);
+    return true;
   }
 
-  private bypass(): void {
-    if (!this.node) return;
+  private route(node: StretchNode, isUsed: boolean): void {
+    this.isUsed = isUsed;
     this.input.disconnect();
-    this.node.disconnect();
-    this.node = null;
-    this.input.connect(this.output);
+    node.disconnect();
+    if (isUsed) this.input.connect(node).connect(this.output);
+    else this.input.connect(this.output);
   }
 
   private async load(): Promise<StretchNode> {

@@ -100,7 +100,7 @@ function candidates(): TemplateResult {
 }
 
 function startBar(model: Model): TemplateResult {
-  return html`<div class="start">
+  return html`<div class="begin">
     <button class="button primary large" ?disabled=${!studio.isConnected} @click=${() => void separate()}>
       Separate ${count(studio.candidates.length, "song")}
     </button>

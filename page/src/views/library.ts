@@ -56,8 +56,9 @@ function row(song: Song): TemplateResult {
 }
 
 function uploadRow(upload: Upload): TemplateResult {
-  const { file, sent, error } = upload;
-  const state = sent === null ? "Next" : sent < 1 ? `Sending, ${Math.floor(sent * 100)} %` : "Being checked";
+  const { file, sent, isHeldBack, error } = upload;
+  const sending = sent === null ? "Next" : sent < 1 ? `Sending, ${Math.floor(sent * 100)} %` : "Being checked";
+  const state = isHeldBack ? "The queue is full: sent as soon as there is room" : sending;
   return html`<li class="song" data-state=${error ? "failed" : "sending"}>
     <div class="text">
       <strong>${file.name}</strong>

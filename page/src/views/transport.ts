@@ -24,6 +24,7 @@ function playing(mixer: Mixer): TemplateResult {
   </div>`;
 }
 
+/** Fields for the loop's ends; one that is set beyond the other takes it along. */
 function loopTimes(mixer: Mixer): TemplateResult | typeof nothing {
   const { region, sampleRate } = mixer;
   if (!region) return nothing;
@@ -44,7 +45,9 @@ function loopTimes(mixer: Mixer): TemplateResult | typeof nothing {
     />`;
   };
   return html`<span class="loop-times">
-    ${field("Loop from", start, (s) => mixer.setRegion(s, end))}–${field("Loop to", end, (s) => mixer.setRegion(start, s))}
+    ${field("Loop from", start, (s) => mixer.setRegion(s, s < end ? end : s + end - start))}–${field("Loop to", end, (s) =>
+      mixer.setRegion(s > start ? start : s + start - end, s),
+    )}
   </span>`;
 }
 
@@ -142,7 +145,7 @@ function master(mixer: Mixer): TemplateResult {
 }
 
 export function transport(mixer: Mixer): TemplateResult {
-  return html`<div class="transport" role="toolbar" aria-label="Playing">
+  return html`<div class="transport" role="group" aria-label="Playing">
     ${playing(mixer)} ${toggles(mixer)} ${tuning(mixer)} ${master(mixer)}
   </div>`;
 }

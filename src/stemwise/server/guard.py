@@ -23,7 +23,7 @@ UPLOAD = ("POST", "/api/songs")
 SAFE = ("GET", "HEAD", "OPTIONS")
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{nonce}; style-src 'self'{nonce};"
-    " img-src 'self'; media-src 'self'; connect-src 'self'; font-src 'self'; worker-src 'self';"
+    " img-src 'self'; media-src 'self' blob:; connect-src 'self'; font-src 'self'; worker-src 'self';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {

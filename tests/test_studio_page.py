@@ -1,0 +1,122 @@
+"""The studio's page in a real browser, with the real server behind it: what is shown."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from studio import NEEDS, ROOT, StudioServer, listen_for, open_song, play, write_song
+
+pytestmark = NEEDS
+
+
+def test_a_song_goes_in_and_four_lanes_come_out(page: Any) -> None:
+    page.locator("input[type=file]").first.set_input_files(ROOT / "examples" / "example_song.mp3")
+    chosen = page.locator(".model:has(:checked)")
+    assert "MIT" in chosen.inner_text()
+    assert "MB, installed" in chosen.inner_text()
+    page.evaluate(
+        """() => {
+             const seen = (window.seen = new Set());
+             const look = () => {
+               const bar = document.querySelector(".waiting progress");
+               if (bar) seen.add(bar.value);
+               requestAnimationFrame(look);
+             };
+             look();
+           }"""
+    )
+    page.get_by_role("button", name="Separate 1 song").click()
+    page.get_by_role("button", name="Play").wait_for(timeout=60_000)
+    progress = page.evaluate("[...seen]")
+    assert len(progress) >= 3
+    assert progress == sorted(progress)
+    assert page.locator("#announcer").inner_text() == "example_song is ready."
+    assert page.locator(".lane h2").all_inner_texts() == ["Vocals", "Drums", "Bass", "Other"]
+    page.wait_for_function(
+        """() => [...document.querySelectorAll("stem-wave")].every((wave) => {
+             const canvas = wave.firstElementChild?.shadowRoot.querySelector("canvas");
+             const { width, height } = canvas ?? { width: 0, height: 0 };
+             return width && new Set(canvas.getContext("2d").getImageData(0, 0, width, height).data).size > 2;
+           })"""
+    )
+    page.get_by_role("button", name="Spectrogram of drums").click()
+    page.wait_for_function("() => document.querySelector('.lane img')?.naturalWidth > 100")
+    play(page)
+    assert np.abs(listen_for(page, 3.0)).max() > 0.05
+
+
+def test_a_bad_file_says_what_is_wrong_where_it_happens(page: Any, tmp_path: Path) -> None:
+    page.expected_complaints = ("the server responded with a status of 4",)
+    (tmp_path / "letter.mp3").write_text("Dear musician, this is no music.\n" * 100)
+    page.locator("input[type=file]").first.set_input_files(tmp_path / "letter.mp3")
+    page.get_by_role("button", name="Separate 1 song").click()
+    row = page.locator('.song[data-state="failed"]', has_text="letter.mp3")
+    row.wait_for()
+    assert "letter" in row.locator(".wrong").inner_text()
+    page.get_by_role("button", name="Take off the list letter.mp3").click()
+    assert row.count() == 0
+
+
+def test_songs_are_found_and_deleted(page: Any, studio_server: StudioServer, tmp_path: Path) -> None:
+    id = studio_server.send(write_song(tmp_path / "song.wav", 2), "Forget me")
+    page.locator(f'[data-id="{id}"][data-state="done"]').wait_for()
+    page.keyboard.press("/")
+    page.keyboard.type("forget")
+    page.wait_for_function("() => document.querySelectorAll('.song').length === 1")
+    page.get_by_role("button", name="Delete Forget me").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_text("No song is called “forget”.").wait_for()
+    assert not (studio_server.data / "songs" / id).exists()
+    assert studio_server.get("/api/songs?search=forget")["total"] == 0
+
+
+def test_a_page_loaded_anew_goes_on_with_the_job(
+    page: Any, studio_server: StudioServer, tmp_path: Path
+) -> None:
+    id = studio_server.send(write_song(tmp_path / "song.wav", 40), "Patience")
+    page.locator(f'[data-id="{id}"] a').click()
+    page.get_by_role("progressbar", name="Separating Patience").wait_for()
+    page.reload()
+    page.get_by_role("heading", name="Patience").wait_for()
+    page.get_by_role("button", name="Play").wait_for(timeout=60_000)
+
+
+def test_a_server_that_is_killed_goes_on_when_it_is_back(browser: Any, tmp_path: Path) -> None:
+    server = StudioServer(tmp_path / "data")
+    context = browser.new_context()
+    try:
+        page = context.new_page()
+        page.goto(server.url)
+        id = server.send(write_song(tmp_path / "song.wav", 30), "Survivor")
+        page.locator(f'[data-id="{id}"] a').click()
+        page.wait_for_function("() => document.querySelector('.waiting progress')?.value > 0.05")
+        server.kill()
+        page.get_by_role("alert").get_by_text("The studio does not answer").wait_for()
+        server.start()
+        page.get_by_role("button", name="Play").wait_for(timeout=90_000)
+        assert page.get_by_role("alert").count() == 0
+        assert server.get(f"/api/songs/{id}")["state"] == "done"
+    finally:
+        context.close()
+        server.stop()
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
+def test_nothing_sticks_out_and_everything_has_a_name(
+    page: Any, studio_server: StudioServer, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    id = studio_server.send(write_song(tmp_path / "song.wav", 2), "Small")
+    studio_server.wait(id)
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    for open_it in (lambda: None, lambda: open_song(page, id), lambda: page.keyboard.press("d")):
+        open_it()
+        page.wait_for_timeout(200)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll("button, a, input, [role=slider]")].filter((element) =>
+                 element.checkVisibility() && !element.innerText?.trim() && !element.ariaLabel
+                 && !element.labels?.[0]?.innerText.trim()).map((element) => element.outerHTML)"""
+        )
+        assert nameless == []
