@@ -154,8 +154,8 @@ def write_song(path: Path, seconds: float, seed: int = 0) -> Path:
 class StudioServer:
     """`stemwise serve` in a folder of its own; it can be killed and started again at the same address."""
 
-    def __init__(self, data: Path) -> None:
-        self.data = data
+    def __init__(self, data: Path, threads: int | None = 1) -> None:
+        self.data, self.threads = data, threads
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -163,7 +163,9 @@ class StudioServer:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "stemwise", "serve", "--no-open", "--threads", "1"]
+        command = [sys.executable, "-m", "stemwise", "serve", "--no-open"]
+        if self.threads is not None:
+            command += ["--threads", str(self.threads)]
         self.process = subprocess.Popen(
             [*command, "--port", str(self.port), "--data", str(self.data)],
             stdout=subprocess.DEVNULL,

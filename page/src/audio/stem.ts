@@ -1,6 +1,6 @@
-import { channelsOf, type WaveFormat, waveFormat } from "./wave.ts";
+import { deinterleave, type WaveFormat, waveFormat } from "./wave.ts";
 
-const PIECE_S = 4;
+const PIECE_S = 2;
 /** Pieces of one stem that are kept: what is playing, what comes next, and some of where one seeks back to. */
 const KEPT = 8;
 const HEAD_BYTES = 4096;
@@ -62,7 +62,7 @@ export class StemSound {
     const width = 2 * channels;
     const samples = new Int16Array(await bytes(this.url, offset + start * width, offset + end * width - 1));
     const buffer = new AudioBuffer({ length: this.pieceFrames + 1, numberOfChannels: channels, sampleRate });
-    channelsOf(samples, channels).forEach((wave, channel) => buffer.copyToChannel(wave, channel));
+    deinterleave(samples, Array.from({ length: channels }, (_, channel) => buffer.getChannelData(channel)));
     return buffer;
   }
 }

@@ -27,12 +27,9 @@ export function waveFormat(head: DataView): WaveFormat {
   throw new Error("the wav file has no samples");
 }
 
-/** Interleaved 16-bit samples as one array per channel, in [-1, 1). */
-export function channelsOf(samples: Int16Array, channels: number): Float32Array<ArrayBuffer>[] {
-  const frames = Math.floor(samples.length / channels);
-  return Array.from({ length: channels }, (_, channel) => {
-    const wave = new Float32Array(frames);
-    for (let i = 0; i < frames; i++) wave[i] = samples[i * channels + channel]! / 32768;
-    return wave;
+/** Writes interleaved 16-bit samples into one array per channel, in [-1, 1). */
+export function deinterleave(samples: Int16Array, channels: readonly Float32Array[]): void {
+  channels.forEach((wave, channel) => {
+    for (let i = channel, frame = 0; i < samples.length; i += channels.length) wave[frame++] = samples[i]! / 32768;
   });
 }
