@@ -44,6 +44,7 @@ HOMES = {
     "openvino": {"export"},
     "sqlalchemy": {"journal"},
     "fsspec": {"batch"},
+    "ray": {"batch"},
     "fastapi": {"server"},
     "starlette": {"server"},
     "pydantic": {"server"},

@@ -14,13 +14,11 @@ Event = Progress | Outcome
 
 
 class Executor(Protocol):
-    """Does jobs, several at once, and tells of them; it never sees the journal.
+    """Does jobs, several at once, and tells of them; it never sees the journal."""
 
-    Attributes:
-        slots: how many jobs it takes at once; may change at any time.
-    """
-
-    slots: int
+    @property
+    def slots(self) -> int:
+        """How many jobs it takes at once; may change at any time."""
 
     def submit(self, job: Job) -> None:
         """Begin with a job; no more than `slots` are under way."""

@@ -25,6 +25,7 @@ from stemwise.cli.batch_options import (
     Codec,
     Device,
     Duration,
+    Gpus,
     Inputs,
     Model,
     Mwf,
@@ -32,6 +33,7 @@ from stemwise.cli.batch_options import (
     Output,
     Precision,
     Quiet,
+    Ray,
     Residual,
     SampleRate,
     Stems,
@@ -39,9 +41,10 @@ from stemwise.cli.batch_options import (
     Template,
     Threads,
     TwoStems,
-    Workers,
     settings_of,
 )
+from stemwise.cli.batch_options import Workers as WorkersOption
+from stemwise.cli.batch_workers import Workers
 from stemwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -69,12 +72,13 @@ class _Chosen:
     settings: "Settings"
     facts: "Mapping[str, ModelFacts]"
     examined: "Examined"
+    workers: Workers
     devices: list[str]
     threads: int
 
     @property
     def precision(self) -> dict[str, str]:
-        return {name: fact.precision for name, fact in self.facts.items()}
+        return self.workers.precision(self.facts)
 
 
 @app.command("plan")
@@ -97,7 +101,7 @@ def plan(
     mwf: Mwf = False,
     device: Device = "auto",
     precision: Precision = "auto",
-    workers: Workers = None,
+    workers: WorkersOption = None,
     threads: Threads = None,
     journal: Journalled = None,
 ) -> None:
@@ -105,7 +109,8 @@ def plan(
     from stemwise.cli.batch_view import print_plan, working
 
     options = {name: value for name, value in locals().items() if name in SETTINGS}
-    chosen = _choose(inputs, output, journal, settings_of(**options), workers, threads, quiet=False)
+    wanted = Workers(n=workers, threads=threads)
+    chosen = _choose(inputs, output, journal, settings_of(**options), wanted, quiet=False)
     if not chosen.examined.todo:
         print_plan(chosen.examined, None, None, chosen.devices, chosen.threads, chosen.precision)
         return
@@ -141,8 +146,10 @@ def run(
     mwf: Mwf = False,
     device: Device = "auto",
     precision: Precision = "auto",
-    workers: Workers = None,
+    workers: WorkersOption = None,
     threads: Threads = None,
+    ray: Ray = None,
+    gpus: Gpus = 0.0,
     attempts: Annotated[
         int,
         typer.Option(
@@ -169,7 +176,8 @@ def run(
 
     options = {name: value for name, value in locals().items() if name in SETTINGS}
     policy = Policy(attempts=attempts, limit_s=time_limit)
-    chosen = _choose(inputs, output, journal, settings_of(**options), workers, threads, quiet=quiet)
+    wanted = Workers(n=workers, threads=threads, ray=ray, gpus=gpus)
+    chosen = _choose(inputs, output, journal, settings_of(**options), wanted, quiet=quiet)
     make_plan(chosen.examined.todo, chosen.root).check_room()
     with journal_of(output, journal, create=True) as opened:
         enlist(opened, chosen.examined)
@@ -187,18 +195,17 @@ def _choose(
     output: str,
     journal: str | None,
     settings: "Settings",
-    workers: int | None,
-    threads: int | None,
+    workers: Workers,
     *,
     quiet: bool,
 ) -> _Chosen:
     """Read catalogue, journal and models, and compare them."""
     from stemwise.batch.catalogue import Catalogue, read_catalogue
     from stemwise.batch.enlist import examine
-    from stemwise.batch.machine import choose_workers
     from stemwise.batch.settings import ask_models
     from stemwise.cli.batch_view import working
 
+    settings = workers.settle(settings)
     root = output if "://" in output else str(Path(output).absolute())
     known = _known(output, journal)
     if not inputs and not known:
@@ -212,8 +219,8 @@ def _choose(
         facts = ask_models(settings, sorted(names | waiting or {settings.model}))
     with working("reading headers", total=len(catalogue.entries), quiet=quiet) as step:
         examined = examine(known, catalogue.entries, settings, facts, root, read=step)
-    devices, threads = choose_workers(next(iter(facts.values())), workers, threads)
-    return _Chosen(root, settings, facts, examined, devices, threads)
+    devices, threads = workers.choose(next(iter(facts.values())))
+    return _Chosen(root, settings, facts, examined, workers, devices, threads)
 
 
 def _known(output: str, journal: str | None) -> "dict[str, Row]":
@@ -229,7 +236,6 @@ def _known(output: str, journal: str | None) -> "dict[str, Row]":
 
 def _drive(journal: "Journal", chosen: _Chosen, policy: "Policy", *, quiet: bool) -> "Summary":
     from stemwise.batch import storage
-    from stemwise.batch.local import LocalExecutor
     from stemwise.batch.manifest import NAME, describe_run, utc, write_manifest
     from stemwise.batch.run import Driver
     from stemwise.cli.batch_view import watching
@@ -245,8 +251,7 @@ def _drive(journal: "Journal", chosen: _Chosen, policy: "Policy", *, quiet: bool
     )
     is_remote = storage.is_remote(chosen.root)
     folder = Path(tempfile.gettempdir() if is_remote else chosen.root)
-    # As many jobs more: a worker's next song is at hand while its last one is hashed, sent and written down.
-    executor = LocalExecutor(chosen.devices, threads=chosen.threads, ahead=len(chosen.devices))
+    executor = chosen.workers.executor(chosen.root, chosen.devices, chosen.threads)
     with _terminated_as_interrupted(), watching(chosen.examined.todo, quiet=quiet) as watch:
         driver = Driver(
             journal=journal,
@@ -262,7 +267,14 @@ def _drive(journal: "Journal", chosen: _Chosen, policy: "Policy", *, quiet: bool
             return driver.run()
         finally:
             described |= {"ended": utc(time.time()), "summary": asdict(driver.summary)}
-            write_manifest(Path() / NAME if is_remote else folder / NAME, journal, described)
+            write_manifest(_manifest_folder(journal, folder, is_remote) / NAME, journal, described)
+
+
+def _manifest_folder(journal: "Journal", output: Path, is_remote: bool) -> Path:
+    """With the stems; where they are in object storage, with the journal, or here if that is a server's."""
+    if not is_remote:
+        return output
+    return Path() if "://" in journal.name else Path(journal.name).parent
 
 
 @contextmanager

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from stemwise.batch.settings import Settings
 
 _OUTPUT, _STEMS, _READING, _ENGINE = "Output files", "Stems", "Input", "Engine"
+_CLUSTER = "Cluster"
 
 Inputs = Annotated[
     list[str] | None,
@@ -96,6 +97,21 @@ Workers = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option(min=1, help="Of each worker.", show_default="cores / workers", rich_help_panel=_ENGINE),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Separate on a Ray cluster: HOST:PORT, auto for the one that this machine belongs to, or local"
+        " to start one here. Its workers have one thread if --threads does not say otherwise.",
+        show_default=False,
+        rich_help_panel=_CLUSTER,
+    ),
+]
+Gpus = Annotated[
+    float,
+    typer.Option(min=0.0, help="Of each worker on the cluster, such as 1 or 0.25.", rich_help_panel=_CLUSTER),
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")]
 
