@@ -1,6 +1,7 @@
 """What is to be made of every song, and what the models give for it, asked of a process of its own."""
 
 import multiprocessing
+import signal
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -93,7 +94,8 @@ def ask_models(settings: Settings, names: Iterable[str]) -> dict[str, ModelFacts
         ConfigError, ModelError: as `Separator`, for the first model or option that cannot be.
     """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as child:
+    ignore = signal.signal, (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for this process alone
+    with ProcessPoolExecutor(1, context, *ignore) as child:
         try:
             return {name: child.submit(_facts, settings, name).result() for name in dict.fromkeys(names)}
         except BrokenProcessPool as error:

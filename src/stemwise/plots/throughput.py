@@ -6,7 +6,7 @@ from typing import Any
 
 from stemwise.plots import require_matplotlib
 
-BARS = 60
+BARS, SONGS_A_BAR = 60, 5
 
 
 def draw_throughput(done: Sequence[float], failed: Sequence[float], *, title: str = "") -> Any:
@@ -25,7 +25,7 @@ def draw_throughput(done: Sequence[float], failed: Sequence[float], *, title: st
     first, last = min([*done, *failed]), max([*done, *failed])
     unit_s, unit = (3600.0, "hours") if last - first > 2 * 3600 else (60.0, "minutes")
     above, below = figure.subplots(2, 1, sharex=True)
-    width = max(last - first, 1.0) / min(BARS, max(1, len(done) // 2))
+    width = max(last - first, 1.0) / min(BARS, max(1, len(done) // SONGS_A_BAR))
     good, bad = _binned(done, first, width), _binned(failed, first, width)
     n_bars = max(len(good), len(bad))
     edges = [n * width / unit_s for n in range(n_bars)]
@@ -35,9 +35,9 @@ def draw_throughput(done: Sequence[float], failed: Sequence[float], *, title: st
     above.bar(edges, bad, width / unit_s, bottom=good, align="edge", color="tab:red", label="failed")
     above.set_ylabel("songs an hour")
     for times, color, label in ((done, "tab:blue", "done"), (failed, "tab:red", "failed")):
-        times = sorted(times)
-        steps = [(time - first) / unit_s for time in times]
-        below.step(steps, range(1, len(times) + 1), where="post", color=color, label=f"{label}: {len(times)}")
+        steps = [(time - first) / unit_s for time in [first, *sorted(times), last]]
+        sums = [*range(len(times) + 1), len(times)]
+        below.step(steps, sums, where="post", color=color, label=f"{label}: {len(times)}")
     below.set_ylabel("songs")
     below.set_xlabel(f"{unit} since the first song ended")
     below.set_ylim(bottom=0)
