@@ -136,6 +136,7 @@ def test_an_interrupted_run_says_so_and_leaves_nothing_half_written(
     _, err = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 130
     assert err.splitlines()[-1] == "interrupted: no half-written file is left behind"
+    assert err.splitlines()[-2].endswith(" to do; the same command goes on")
     assert "Traceback" not in err
     assert not (output / "0").exists() or list((output / "0").iterdir()) == []
     assert {row.state for row in rows(output)} <= {"queued", "done"}

@@ -210,7 +210,7 @@ def test_a_process_that_lives_keeps_its_songs(journal: Journal, output: Path, cl
 
         summary = driver(journal, output, Patient(answer), watch=told).run()
     assert summary.n_done == 11
-    assert told.waited[0] == "1 songs run in another process"
+    assert told.waited[0] == "songs that another process has: 1"
 
 
 def test_silent_workers_elsewhere_lose_their_songs(journal: Journal, output: Path, clock: Clock) -> None:

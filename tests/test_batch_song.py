@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from batches import write_songs
+from batches import FACTS, write_songs
 from stemwise.batch import song
+from stemwise.batch.catalogue import Entry
+from stemwise.batch.enlist import new_rows
 from stemwise.batch.local import LocalExecutor
-from stemwise.batch.song import Job, Outcome, Stopped, separate_song
+from stemwise.batch.settings import Settings
+from stemwise.batch.song import Job, Outcome, Stopped, job_of, separate_song
 from stemwise.worker import Crashed, Done, Failed, Message, Progress, Task
 
 
@@ -62,6 +65,17 @@ def outcome(job: Job, worker: FakeWorker, **options: object) -> Outcome:
         yield worker, "cuda:7"
 
     return separate_song(job, borrow, tell=lambda progress: None, **options)  # type: ignore[arg-type]
+
+
+def test_auto_means_what_this_machine_found_and_nothing_else_does(job: Job) -> None:
+    entry, settings = Entry(id="a", source="a.wav", name="a.wav"), Settings(stems=("vocals",))
+    for asked, wanted in (("auto", "bfloat16"), ("float32", "float32")):
+        chosen = replace(settings, precision=asked)
+        (row,) = new_rows([entry], chosen, {FACTS.name: FACTS}, "s3://bucket/out/")
+        made = job_of(row, "s3://bucket/out/", {FACTS.name: "bfloat16"}, limit_s=5.0)
+        assert (made.task.precision, made.task.stems, made.limit_s) == (wanted, ("vocals",), 5.0)
+        assert made.task.paths == {stem: f"s3://bucket/out/a/{stem}.wav" for stem in FACTS.stems}
+        assert job_of(row, "out", {}).task.precision == asked
 
 
 def test_an_outcome_holds_hashes_and_times(job: Job) -> None:

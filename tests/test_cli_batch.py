@@ -93,9 +93,9 @@ def test_a_catalogue_is_separated_verified_and_reported(
     (output / "two/bass.wav").write_bytes(b"changed")
     status, _, err = command("verify", output)
     assert status == 2
-    assert err.startswith("error: two/bass.wav: changed\nerror: 1 of 8 stems, of 1 songs, are not as they")
-    assert command("retry", output, "two.wav")[1].startswith("1 songs are queued again")
-    assert command("retry", output, "--failed")[1].startswith("1 songs are queued again")
+    assert err.startswith("error: two/bass.wav: changed\nerror: 1 of 8 stems (1 of 2 songs) are not as they")
+    assert command("retry", output, "two.wav")[1].startswith("queued again: 1; to do them: ")
+    assert command("retry", output, "--failed")[1].startswith("queued again: 1; to do them: ")
     assert command("status", output)[1].splitlines()[1] == "queued        2 songs, 0 s of audio"
 
 

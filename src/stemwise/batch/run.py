@@ -149,9 +149,9 @@ class Driver:
         if counts["queued"] and self.journal.clock() < self._not_before:
             self.watch.wait("nothing but failures")
         elif counts["queued"]:
-            self.watch.wait(f"{counts['queued']} songs are tried again later")
+            self.watch.wait(f"songs to be tried again later: {counts['queued']}")
         elif counts["running"]:
-            self.watch.wait(f"{counts['running']} songs run in another process")
+            self.watch.wait(f"songs that another process has: {counts['running']}")
         return not (counts["queued"] or counts["running"])
 
     def _end(self, outcome: Outcome, worker: str, streak: Streak) -> None:

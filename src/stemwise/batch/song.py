@@ -78,13 +78,13 @@ def job_of(row: Row, root: str, precision: Mapping[str, str], *, limit_s: float 
         limit_s: see `Job`.
     """
     given = {key: row.parameters[key] for key in TASK_KEYS}
-    stems, model = given.pop("stems"), row.parameters["model"]
+    stems, asked = given.pop("stems"), row.parameters["precision"]
     task = Task(
         id=row.id,
         source=row.source,
         paths={stem: locate(root, path) for stem, path in row.details["paths"].items()},
         stems=None if stems is None else tuple(stems),
-        precision=precision.get(model, row.parameters["precision"]),
+        precision=precision.get(given["model"], asked) if asked == "auto" else asked,
         **given,
     )
     return Job(task=task, root=root, limit_s=limit_s)

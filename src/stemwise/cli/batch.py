@@ -172,7 +172,7 @@ def run(
     from stemwise.batch.enlist import enlist
     from stemwise.batch.plan import make_plan
     from stemwise.batch.policy import Policy
-    from stemwise.cli.batch_view import print_summary
+    from stemwise.cli.batch_view import print_summary, standing
 
     options = {name: value for name, value in locals().items() if name in SETTINGS}
     policy = Policy(attempts=attempts, limit_s=time_limit)
@@ -181,7 +181,11 @@ def run(
     make_plan(chosen.examined.todo, chosen.root).check_room()
     with journal_of(output, journal, create=True) as opened:
         enlist(opened, chosen.examined)
-        summary = _drive(opened, chosen, policy, quiet=quiet)
+        try:
+            summary = _drive(opened, chosen, policy, quiet=quiet)
+        except KeyboardInterrupt:
+            typer.echo(f"{output}: {standing(opened, output)}; the same command goes on", err=True)
+            raise
         if not quiet or summary.n_failed or summary.stopped:
             print_summary(summary, opened, output)
     if summary.stopped is not None:
@@ -240,14 +244,13 @@ def _drive(journal: "Journal", chosen: _Chosen, policy: "Policy", *, quiet: bool
     from stemwise.batch.run import Driver
     from stemwise.cli.batch_view import watching
 
-    begin = time.time()
     described = describe_run(
         secrets.token_hex(8),
         chosen.facts,
         command=[PASSWORD.sub("://…@", word) for word in sys.argv[1:]],
         devices=chosen.devices,
         threads=chosen.threads,
-        now=begin,
+        now=time.time(),
     )
     is_remote = storage.is_remote(chosen.root)
     folder = Path(tempfile.gettempdir() if is_remote else chosen.root)

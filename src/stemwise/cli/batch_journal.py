@@ -71,7 +71,7 @@ def retry(
         n_songs = opened.requeue(QUEUE, states=ended, ids=ids)
     if ids and n_songs < len(ids):
         raise ConfigError(f"{len(ids) - n_songs} of {len(ids)} ids are not in the journal, or have not ended")
-    typer.echo(f"{n_songs} songs are queued again; to do them: stemwise batch run -o {output}")
+    typer.echo(f"queued again: {n_songs}; to do them: stemwise batch run -o {output}")
 
 
 def report(
@@ -124,7 +124,7 @@ def verify(output: Folder, journal: Journalled = None) -> None:
     if faults:
         songs = len({fault.id for fault in faults})
         raise ConfigError(
-            f"{len(faults)} of {n_stems} stems, of {songs} songs, are not as they were; to make them anew:"
-            f" stemwise batch retry {output} SONGS, and then run"
+            f"{len(faults)} of {n_stems} stems ({songs} of {len(rows)} songs) are not as they were;"
+            f" to make them anew: stemwise batch retry {output} SONGS, and then run"
         )
     typer.echo(f"{n_stems} stems of {len(rows)} songs are as they were")

@@ -172,18 +172,23 @@ def print_plan(
 
 def print_summary(summary: "Summary", journal: "Journal", output: str) -> None:
     """What a run has done, in a line or three."""
-    from stemwise.batch.enlist import QUEUE
-
-    counts = journal.counts(QUEUE)
     if summary.n_done:
         speed = f"{summary.audio_s / summary.wall_s:.1f}× real time, {_rate(summary.n_done, summary.wall_s)}"
         took = f"{hours(summary.audio_s)} of audio in {hours(summary.wall_s)}: {speed}"
         typer.echo(f"{_songs(summary.n_done)} done now, {took}")
+    typer.echo(f"{output}: {standing(journal, output)}")
+
+
+def standing(journal: "Journal", output: str) -> str:
+    """`3 done, 2 to do, 1 failed`."""
+    from stemwise.batch.enlist import QUEUE
+
+    counts = journal.counts(QUEUE)
     left = counts["queued"] + counts["running"]
     words = [f"{counts['done']} done", *([f"{left} to do"] if left else [])]
     if counts["failed"]:
         words.append(f"{counts['failed']} failed (stemwise batch report {output})")
-    typer.echo(f"{output}: {', '.join(words)}")
+    return ", ".join(words)
 
 
 def print_status(rows: "Sequence[Row]") -> None:
