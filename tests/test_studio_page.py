@@ -59,6 +59,19 @@ def test_a_bad_file_says_what_is_wrong_where_it_happens(page: Any, tmp_path: Pat
     assert row.count() == 0
 
 
+def test_a_folder_gives_its_music(page: Any, tmp_path: Path) -> None:
+    (tmp_path / "album" / "disc 2").mkdir(parents=True)
+    write_song(tmp_path / "album" / "one.wav", 2)
+    write_song(tmp_path / "album" / "disc 2" / "two.wav", 2)
+    (tmp_path / "album" / "cover.jpg").write_bytes(b"picture")
+    page.locator("input[webkitdirectory]").set_input_files(tmp_path / "album")
+    page.get_by_role("heading", name="2 songs to separate").wait_for()
+    assert sorted(page.locator(".candidates .name").all_inner_texts()) == ["one.wav", "two.wav"]
+    page.get_by_text("1 file of the folder did not look like music.").wait_for()
+    page.get_by_role("button", name="Leave out one.wav").click()
+    page.get_by_role("button", name="Separate 1 song").wait_for()
+
+
 def test_songs_are_found_and_deleted(page: Any, studio_server: StudioServer, tmp_path: Path) -> None:
     id = studio_server.send(write_song(tmp_path / "song.wav", 2), "Forget me")
     page.locator(f'[data-id="{id}"][data-state="done"]').wait_for()

@@ -5,13 +5,13 @@ import { clock, count, roughly, size } from "../format.ts";
 import { type Candidate, studio } from "../studio.ts";
 import * as icons from "./icons.ts";
 
-function chooser(label: string, isFolder: boolean): TemplateResult {
+function chooser(label: string, isFolder: boolean, isMain = false): TemplateResult {
   const choose = (event: Event) => {
     const input = event.target as HTMLInputElement;
     propose([...(input.files ?? [])], isFolder);
     input.value = ""; // the same file can be chosen again
   };
-  return html`<label class="button ${isFolder ? "" : "primary"}">
+  return html`<label class="button ${isMain ? "primary" : ""}">
     ${label}<input class="unseen" type="file" multiple ?webkitdirectory=${isFolder} @change=${choose} />
   </label>`;
 }
@@ -24,7 +24,7 @@ function dropZone(): TemplateResult {
     </div>
     <h1>Drop songs here</h1>
     <p>Any format, single files or a whole folder. They stay on this computer.</p>
-    <div class="row">${chooser("Choose songs", false)}${chooser("Choose a folder", true)}</div>
+    <div class="row">${chooser("Choose songs", false, true)}${chooser("Choose a folder", true)}</div>
     ${
       limits
         ? html`<small>Up to ${size(limits.bytes)} and ${clock(limits.duration_s)} a song</small>`
