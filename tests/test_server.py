@@ -78,7 +78,7 @@ def test_a_song_from_upload_to_stems(server: Server, done: dict[str, Any]) -> No
     assert done["wall_s"] > 0
     assert sum(stem(server, done, name) for name in STEMS).shape == (2, 3 * 44100)
     # the upload is no longer needed, and nothing has the name that it came with
-    assert files_below(server.data / "songs" / done["id"])[:1] != ["input"]
+    assert "input" not in files_below(server.data / "songs" / done["id"])
     assert "A song" not in " ".join(files_below(server.data))
 
 
@@ -275,6 +275,16 @@ def test_forms_that_cannot_be(server: Server, form: dict[str, Any], status: int,
         answer = client.post("/api/songs", **form)  # some of it the server does not read to its end
     assert answer.status_code == status
     assert words in answer.json()["detail"]
+    assert list((server.data / "incoming").iterdir()) == []
+
+
+def test_an_upload_that_does_not_say_its_size_is_cut_off(server: Server) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
+    pieces = (head if n == 0 else bytes(1_000_000) for n in range(60))
+    with httpx.Client(base_url=server.client.base_url, headers={"X-Stemwise": "1"}) as client:
+        answer = client.post("/api/songs", content=pieces, headers={"Content-Type": f"{FORM}; boundary=b"})
+    assert answer.status_code == 413
+    assert "larger than 40 MB" in answer.json()["detail"]
     assert list((server.data / "incoming").iterdir()) == []
 
 
