@@ -1,10 +1,11 @@
 """The simulation of a cluster, where its outcome can be reckoned without it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from fleet import Fleet, simulate
+from links import Link
 
 PLAIN = Fleet(n_seats=8, n_songs=400, seats_per_node=2, compute_per_s=0.1, song_spread=0.0)
 TROUBLE = replace(
@@ -63,3 +64,24 @@ def test_every_song_ends_once_whatever_happens() -> None:
 def test_one_seed_is_one_outcome() -> None:
     assert simulate(TROUBLE) == simulate(TROUBLE)
     assert simulate(TROUBLE) != simulate(replace(TROUBLE, seed=1))
+
+
+@dataclass
+class Holder:
+    life: int = 0
+    transfers: int = 0
+
+
+def test_a_lost_seat_leaves_its_bandwidth_to_the_others() -> None:
+    link, stays, goes, ended = Link(total=10.0, most=100.0), Holder(), Holder(), []
+    link.begin(100.0, stays, 0, lambda: ended.append("stays"))
+    link.begin(10.0, goes, 1, lambda: ended.append("goes"))
+    assert link.next_end() == 2.0
+    link.advance(1.0)
+    link.give_up(goes)
+    goes.life += 1
+    assert link.next_end() == pytest.approx(1.0 + 95 / 10)
+    link.advance(link.next_end())
+    link.end()
+    assert ended == ["stays"]
+    assert link.active == 0
