@@ -141,6 +141,20 @@ def test_it_waits_longer_and_longer_while_nothing_but_failures_come(
     assert pauses[1] >= 400
 
 
+def test_a_song_that_is_done_ends_a_streak(journal: Journal, output: Path) -> None:
+    tried: list[str] = []
+
+    def answer(job: Job) -> Outcome:
+        tried.append(job.task.id)
+        fails = job.task.id not in tried[:-1] and job.task.id not in ("03.wav", "07.wav")
+        return failed(job, "x: timeout", passing=True) if fails else written(job)
+
+    executor = FakeExecutor(answer)
+    executor.slots = 1
+    summary = driver(journal, output, executor, policy=Policy(streak=4, backoff_s=1.0)).run()
+    assert (summary.n_done, summary.stopped) == (12, None)
+
+
 def test_no_model_stops_the_run(journal: Journal, output: Path, clock: Clock) -> None:
     executor = FakeExecutor(lambda job: failed(job, "there is no model 'x'", exit_code=4))
     summary = driver(journal, output, executor, policy=Policy(backoff_s=1, backoff_most_s=2)).run()
