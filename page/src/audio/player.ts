@@ -5,7 +5,9 @@ import type { StemSound } from "./stem.ts";
 import { Tuning } from "./tuning.ts";
 
 /** From a decision to its sound, seconds: what the next block of the audio thread may need. */
-const LEAD_S = 0.03;
+const JUMP_LEAD_S = 0.03;
+/** The same where the sound before goes on meanwhile: a busy page must not be late. */
+const LEAD_S = 0.15;
 /** A piece that is not there so long before its time, seconds, is late. */
 const LATE_S = 0.01;
 /** So much sound is scheduled ahead, seconds; more than a browser lets a timer of a hidden page wait. */
@@ -83,7 +85,7 @@ export class Player extends EventTarget {
     if (this.state === "stopped") return;
     this.ticket++;
     this.resting = Math.round(this.position);
-    this.stopAt(this.soon());
+    this.stopAt(this.soon(JUMP_LEAD_S));
     this.run = null;
     this.jump = null;
     this.enter("stopped");
@@ -131,8 +133,8 @@ export class Player extends EventTarget {
     return this.context.currentTime * this.context.sampleRate;
   }
 
-  private soon(): number {
-    return Math.ceil(this.now + LEAD_S * this.context.sampleRate);
+  private soon(leadS: number): number {
+    return Math.ceil(this.now + leadS * this.context.sampleRate);
   }
 
   private jumpTo(frame: number): void {
@@ -152,12 +154,13 @@ export class Player extends EventTarget {
    */
   private async begin(from: (at: number) => number, isJump: boolean): Promise<void> {
     const ticket = ++this.ticket;
+    const leadS = isJump ? JUMP_LEAD_S : LEAD_S;
     try {
       for (;;) {
-        const planned = this.soon();
+        const planned = this.soon(leadS);
         await this.load(from(planned));
         if (ticket !== this.ticket) return;
-        const at = this.soon();
+        const at = this.soon(leadS);
         const start = from(at);
         if (this.pieceOf(start) === this.pieceOf(from(planned))) return this.enterRun(at, start, isJump);
       }
