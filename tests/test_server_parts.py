@@ -125,8 +125,11 @@ def test_a_helper_that_is_killed_costs_one_request(tmp_path: Path) -> None:
         helper, before = Helper(), set(active_children())
         hanging = asyncio.create_task(helper.probe(tmp_path / "pipe", "pipe"))
         assert (await helper.probe(good, "song")).duration_s == 20_000 / 44100
-        for child in set(active_children()) - before:
+        children = set(active_children()) - before
+        for child in children:
             child.kill()
+        while any(child.is_alive() for child in children):  # a signal takes its time
+            await asyncio.sleep(0.01)
         with pytest.raises(HelperError, match="crashed"):
             await asyncio.wait_for(hanging, PATIENCE_S)
         assert (await helper.probe(good, "song")).n_channels == 2
