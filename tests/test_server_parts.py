@@ -72,6 +72,14 @@ def test_what_a_killed_server_left_is_gone_when_the_next_one_opens(library: Libr
     assert [path.name for path in (library.songs / row.id).iterdir()] == ["input"]
 
 
+def test_stems_that_another_journal_knows_are_left_alone(library: Library) -> None:
+    foreign = library.songs / "0123456789abcdef"
+    foreign.mkdir()
+    (foreign / "vocals.wav").write_text("a stem")
+    library.open()
+    assert (foreign / "vocals.wav").read_text() == "a stem"
+
+
 def test_there_is_room_for_so_much_only(library: Library) -> None:
     add(library)
     with pytest.raises(QueueFull, match="1 songs are waiting"):

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,12 +57,15 @@ class Library:
         self.live: dict[str, Live] = {}
 
     def open(self) -> None:
-        """Make the folders, and forget what never became a song."""
+        """Make the folders, and forget what never became a song.
+
+        A folder with stems stays, even if this journal does not know it: another one may.
+        """
         shutil.rmtree(self.incoming, ignore_errors=True)
         for folder in (self.songs, self.incoming):
             folder.mkdir(parents=True, exist_ok=True)
         for folder in self.songs.iterdir():
-            if self.journal.get(folder.name) is None:
+            if self.journal.get(folder.name) is None and not any(folder.glob("*.wav")):
                 shutil.rmtree(folder, ignore_errors=True)
             for part in folder.glob(".*.part"):  # of a server that was killed
                 part.unlink()
@@ -118,7 +122,10 @@ class Library:
         """Forget a song that nobody is working on, and all its files."""
         self.journal.delete(id)
         self.live.pop(id, None)
-        shutil.rmtree(self.songs / id, ignore_errors=True)
+        doomed = self.temporary()  # which the next server removes if this one dies meanwhile
+        with suppress(FileNotFoundError):
+            (self.songs / id).rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
 
     def remove_stems(self, id: str) -> None:
         """What came of a song that nobody wants any more, but for its input."""
