@@ -5,9 +5,9 @@ import type { StemSound } from "./stem.ts";
 import { Tuning } from "./tuning.ts";
 
 /** From a decision to its sound, seconds: what the next block of the audio thread may need. */
-const JUMP_LEAD_S = 0.03;
+const LEAD_S = 0.03;
 /** The same where the sound before goes on meanwhile: a busy page must not be late. */
-const LEAD_S = 0.15;
+const CALM_LEAD_S = 0.15;
 /** A piece that is not there so long before its time, seconds, is late. */
 const LATE_S = 0.01;
 /** So much sound is scheduled ahead, seconds; more than a browser lets a timer of a hidden page wait. */
@@ -85,7 +85,7 @@ export class Player extends EventTarget {
     if (this.state === "stopped") return;
     this.ticket++;
     this.resting = Math.round(this.position);
-    this.stopAt(this.soon(JUMP_LEAD_S));
+    this.stopAt(this.soon(LEAD_S));
     this.run = null;
     this.jump = null;
     this.enter("stopped");
@@ -154,7 +154,7 @@ export class Player extends EventTarget {
    */
   private async begin(from: (at: number) => number, isJump: boolean): Promise<void> {
     const ticket = ++this.ticket;
-    const leadS = isJump ? JUMP_LEAD_S : LEAD_S;
+    const leadS = this.run && !isJump ? CALM_LEAD_S : LEAD_S;
     try {
       for (;;) {
         const planned = this.soon(leadS);
