@@ -267,7 +267,7 @@ def _real_lead(cast: Cast, composition: "Composition", rng: np.random.Generator)
         for index, note in enumerate(phrase)
         if index == 0 or rng.random() < chance
     ]
-    lower = kinds[0] == "sung" and rng.random() < MEN  # all who sing in the pool are women
+    lower = kinds[0] == "sung" and rng.random() < MEN  # what is sung in the pool lies where women sing
     texture = pool.draw_texture(rng, lower=lower)
     takes = [("lead", texture, 0.0)]
     if rng.random() < 0.3:
