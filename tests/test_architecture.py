@@ -16,7 +16,7 @@ PACKAGE = ROOT / "src" / "stemwise"
 
 # The floors of the house, from the ground up. A module may import what is on a lower floor.
 FLOORS = [
-    {"errors", "types"},
+    {"errors", "types", "replacing"},
     {"audio", "stft", "bands", "masks", "overlap", "metrics", "plots", "naming", "lock", "journal"},
     {"models", "losses"},
     {"checkpoint", "outputs"},
@@ -30,7 +30,7 @@ FLOORS = [
     {"cli", "spleeter"},
 ]
 SAME_FLOOR = {("overlap", "stft")}
-DATA_SEES = {"errors", "types", "audio", "stft", "metrics", "naming", "lock"}
+DATA_SEES = {"errors", "types", "audio", "stft", "metrics", "naming", "lock", "replacing"}
 HOMES = {
     "av": {"audio"},
     "soundfile": {"audio"},

@@ -138,6 +138,24 @@ def test_a_report_sums_up_and_names_reasons(journal: Journal, output: Path) -> N
     assert "no audio" in lines[2]
 
 
+def test_a_table_of_songs_is_written_whole_or_not_at_all(journal: Journal, output: Path) -> None:
+    rows = journal.rows(QUEUE)
+    table = output / "songs.csv"
+    table.write_text("old")
+
+    def broken():  # type: ignore[no-untyped-def]
+        yield from rows
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_csv(broken(), table)
+    assert table.read_text() == "old"
+    assert list(output.glob(".songs*")) == []
+    with pytest.raises(OSError, match="No such file") as caught:
+        write_csv(rows, output / "nowhere" / "songs.csv")
+    assert caught.value.filename == str(output / "nowhere" / "songs.csv")
+
+
 def test_what_has_changed_on_disk_is_found(journal: Journal, output: Path) -> None:
     rows = journal.rows(QUEUE, ["done"])
     assert list(find_faults(rows, str(output))) == []

@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,16 @@ def test_long_runs_are_drawn_in_hours() -> None:
 def test_one_song_is_enough(tmp_path: Path, done: list[float], failed: list[float]) -> None:
     save_throughput(done, failed, tmp_path / "x.svg")
     assert (tmp_path / "x.svg").read_text().startswith("<?xml")
+
+
+def test_a_picture_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.png").write_text("old")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        save_throughput([5.0], [], tmp_path / "x.png", title="\N{MUSICAL NOTE}")
+    assert caught.value.filename == str(tmp_path / "x.png")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.png", "old")]

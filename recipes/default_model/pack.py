@@ -25,10 +25,10 @@ import numpy as np
 from unpack import MANIFEST
 
 from stemwise.audio import AudioReader, AudioWriter
-from stemwise.checkpoint import replacing
 from stemwise.data.singles import find_singles
 from stemwise.data.tracks import StemFile, find_tracks
 from stemwise.errors import StemwiseError
+from stemwise.replacing import replacing
 from stemwise.types import STEMS
 
 BITRATE = 64_000  # bit/s of a stereo stem

@@ -15,8 +15,8 @@ import tarfile
 from hashlib import sha256
 from pathlib import Path
 
-from stemwise.checkpoint import replacing
 from stemwise.errors import ConfigError, StemwiseError
+from stemwise.replacing import replacing
 
 FILES = ("state.safetensors", "model.safetensors", "config.json", "environment.json", "metrics.jsonl")
 PIECE_BYTES = 15 * 2**20

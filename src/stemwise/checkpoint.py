@@ -6,13 +6,11 @@ one that is missing, left over, mis-shaped or not finite is an error. Nothing is
 """
 
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,6 +19,7 @@ from torch import Tensor, nn
 
 from stemwise.errors import CheckpointError
 from stemwise.models import ModelConfig, build
+from stemwise.replacing import replacing
 
 FORMAT = 1
 HEADER_KEY = "stemwise"
@@ -134,20 +133,6 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path} cannot be read as safetensors ({error}): it may be damaged or cut short"
         ) from error
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` when the block ends well, and vanishes when it does not."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _stored_state(network: nn.Module) -> Iterator[tuple[str, Tensor]]:

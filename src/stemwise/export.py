@@ -24,11 +24,12 @@ import torch
 from torch import Tensor, nn
 
 from stemwise import __version__
-from stemwise.checkpoint import Model, replacing, weights_sha256
+from stemwise.checkpoint import Model, weights_sha256
 from stemwise.device import inference_network
 from stemwise.errors import ConfigError
 from stemwise.masks import MASK_EPS
 from stemwise.models import N_CHANNELS
+from stemwise.replacing import replacing
 
 DESCRIPTION = 1  # version of what `describe` gives
 METADATA_KEY = "stemwise"

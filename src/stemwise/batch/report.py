@@ -1,5 +1,6 @@
 """What has come of a catalogue, from its journal: sums, speeds, failures by reason, a CSV of all songs."""
 
+import codecs
 import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from stemwise.batch.manifest import utc
 from stemwise.journal import Row
+from stemwise.replacing import replacing
 
 RECENT_S = 900.0  # over which the speed of now is told
 CSV_COLUMNS = (
@@ -82,9 +84,9 @@ def reason(row: Row) -> str:
 
 
 def write_csv(rows: Iterable[Row], path: Path) -> None:
-    """A line per song."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, CSV_COLUMNS)
+    """A line per song; the file is there whole or not at all."""
+    with replacing(path) as file:
+        writer = csv.DictWriter(codecs.getwriter("utf-8")(file), CSV_COLUMNS)
         writer.writeheader()
         for row in rows:
             timings = row.details.get("timings", {})

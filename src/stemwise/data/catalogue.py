@@ -16,6 +16,7 @@ Source: Prétet et al., ICASSP 2019: see `stemwise.data.difference`. There songs
 fingerprints, here by metadata alone.
 """
 
+import codecs
 import csv
 import math
 import os
@@ -36,6 +37,7 @@ from stemwise.data.tables import read_table
 from stemwise.data.track import StemFile, read_stereo
 from stemwise.errors import ConfigError, DecodeError, EncodeError
 from stemwise.naming import portable_name
+from stemwise.replacing import replacing
 
 KINDS = ("mixture", "instrumental")
 MAX_DIFFERENCE_S = 2.0  # between the durations of a pair
@@ -148,8 +150,8 @@ def make_songs(pairs: Sequence[Pair], folder: Path) -> Iterator[Outcome]:
 def write_report(folder: Path, outcomes: Sequence[Outcome]) -> Path:
     """A table of what became of every song, `catalogue.csv`."""
     path = folder / REPORT
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [column.name for column in fields(Outcome)])
+    with replacing(path) as file:
+        writer = csv.DictWriter(codecs.getwriter("utf-8")(file), [column.name for column in fields(Outcome)])
         writer.writeheader()
         writer.writerows(asdict(outcome) for outcome in outcomes)
     return path

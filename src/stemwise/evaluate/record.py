@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from stemwise import __version__
-from stemwise.checkpoint import replacing
 from stemwise.errors import ConfigError
 from stemwise.evaluate.scores import METRICS, MUSEVAL, WINDOW_S, Score, median_of_finite
 from stemwise.evaluate.table import EvaluationTable
+from stemwise.replacing import replacing
 
 FORMAT = 1
 SCORES = "scores.json"

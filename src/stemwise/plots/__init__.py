@@ -1,8 +1,11 @@
 """Pictures, one file per kind: the only home of matplotlib (extra `plot`), loaded when one is drawn."""
 
+import warnings
+from pathlib import Path
 from typing import Any
 
 from stemwise.errors import ConfigError
+from stemwise.replacing import replacing
 
 
 def require_matplotlib() -> Any:
@@ -16,3 +19,14 @@ def require_matplotlib() -> Any:
     except ImportError as error:
         raise ConfigError("a picture needs matplotlib: pip install 'stemwise[plot]'") from error
     return Figure
+
+
+def save_figure(figure: Any, path: Path, *, format: str = "png", dpi: int = 110) -> None:
+    """Write a `Figure` to a file, whole or not at all; letters that the font lacks are left out.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    with warnings.catch_warnings(), replacing(path) as file:
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        figure.savefig(file, format=format, dpi=dpi)

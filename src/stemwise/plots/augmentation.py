@@ -1,13 +1,12 @@
 """A picture of augmentations: spectrograms of the mixture and of every stem, before and after."""
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from stemwise.plots import require_matplotlib
+from stemwise.plots import require_matplotlib, save_figure
 from stemwise.plots.spectrograms import draw_sketch, sketch_of
 
 
@@ -51,7 +50,4 @@ def save_before_and_after(
     title: str = "",
 ) -> None:
     """`draw_before_and_after` as a PNG file."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        figure = draw_before_and_after(before, after, sample_rate, title=title)
-        figure.savefig(path, format="png", dpi=110)
+    save_figure(draw_before_and_after(before, after, sample_rate, title=title), path)

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from stemwise.plots import require_matplotlib
+from stemwise.plots import require_matplotlib, save_figure
 
 SMOOTHED_LINES = 20  # of the loss, in the thick line
 SDR = "sdr"
@@ -36,7 +36,7 @@ def draw_curves(metrics: Sequence[Mapping[str, float]], *, title: str = "") -> A
 
 def save_curves(metrics: Sequence[Mapping[str, float]], path: Path, *, title: str = "") -> None:
     """`draw_curves` as a PNG file."""
-    draw_curves(metrics, title=title).savefig(path, format="png", dpi=110)
+    save_figure(draw_curves(metrics, title=title), path)
 
 
 def smoothed(values: Sequence[float], width: int) -> list[float]:

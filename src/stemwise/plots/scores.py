@@ -1,14 +1,13 @@
 """Box plots of scores: how the songs are spread, and between which ends."""
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from stemwise.errors import ConfigError
-from stemwise.plots import require_matplotlib
+from stemwise.plots import require_matplotlib, save_figure
 
 SUFFIXES = (".png", ".svg", ".pdf")
 Columns = Mapping[str, Sequence[float]]  # values of songs, by stem
@@ -58,9 +57,8 @@ def save_scores(
         ConfigError: for another suffix than .png, .svg or .pdf, or if matplotlib is not installed.
     """
     check_suffix(path)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        draw_scores(panels, marks=marks, title=title).savefig(path, format=path.suffix[1:].lower(), dpi=130)
+    figure = draw_scores(panels, marks=marks, title=title)
+    save_figure(figure, path, format=path.suffix[1:].lower(), dpi=130)
 
 
 def check_suffix(path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stemwise.plots import require_matplotlib
+from stemwise.plots import require_matplotlib, save_figure
 
 BARS, SONGS_A_BAR = 60, 5
 
@@ -47,7 +47,7 @@ def draw_throughput(done: Sequence[float], failed: Sequence[float], *, title: st
 
 def save_throughput(done: Sequence[float], failed: Sequence[float], path: Path, *, title: str = "") -> None:
     """`draw_throughput` in a file, of the format that its suffix says."""
-    draw_throughput(done, failed, title=title).savefig(path, dpi=110)
+    save_figure(draw_throughput(done, failed, title=title), path, format=path.suffix[1:].lower())
 
 
 def _binned(times: Sequence[float], first: float, width: float) -> list[float]:

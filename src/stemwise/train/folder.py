@@ -29,8 +29,9 @@ from typing import Any
 import torch
 
 from stemwise import __version__
-from stemwise.checkpoint import Model, replacing, save_model
+from stemwise.checkpoint import Model, save_model
 from stemwise.errors import ConfigError
+from stemwise.replacing import replacing
 from stemwise.train.config import TrainConfig
 
 LIBRARIES = ("torch", "numpy", "av", "soundfile", "safetensors")
