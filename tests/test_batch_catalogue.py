@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -29,6 +31,36 @@ def test_songs_of_a_folder_go_by_their_paths_below_it(folder: Path) -> None:
 
 def test_stems_of_an_earlier_run_are_no_songs(folder: Path) -> None:
     assert ids(folder, output=folder / "a") == ["three.wav"]
+
+
+def test_what_is_not_walked_into_is_told_and_a_link_to_nowhere_is_a_song_that_fails(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "gone.mp3").symlink_to("nowhere.mp3")
+    (folder / "more").symlink_to("a")
+    scan = os.scandir
+
+    def closed(path: str) -> object:
+        if Path(path) == folder / "a" / "b":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    found = read_catalogue([str(folder)])
+    assert [entry.id for entry in found.entries] == ["a/one.wav", "gone.mp3", "three.wav"]
+    assert found.notes == (
+        f"{folder}/more is a link to a folder: its songs are left out",
+        f"{folder}/a/b cannot be read (Permission denied): its songs are left out",
+    )
+    assert ids(folder / "*.*") == ["gone.mp3", "three.wav"]
+
+
+def test_a_name_that_is_no_text_is_refused(folder: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.wav")
+    (folder / name).touch()
+    message = r"caf\\xe9\.wav: a file name must be UTF-8 text: rename it$"
+    with pytest.raises(ConfigError, match=message):
+        ids(folder)
 
 
 def test_patterns_match_any_folders(folder: Path) -> None:

@@ -12,8 +12,11 @@ from conftest import song
 from random_models import stemwise_like
 from stemwise import cli
 from stemwise.batch import settings
+from stemwise.batch.song import Outcome
 from stemwise.batch.storage import sha256
 from stemwise.checkpoint import save_model
+from stemwise.cli.batch_view import watching
+from stemwise.journal import Row
 
 STEMS = ("bass", "drums", "other", "vocals")
 
@@ -97,6 +100,19 @@ def test_a_catalogue_is_separated_verified_and_reported(
     assert command("retry", output, "two.wav")[1].startswith("queued again: 1; to do them: ")
     assert command("retry", output, "--failed")[1].startswith("queued again: 1; to do them: ")
     assert command("status", output)[1].splitlines()[1] == "queued        2 songs, 0 s of audio"
+
+
+def test_an_error_names_its_song_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    row = Row(id="new\nline.wav", queue="batch", source="/music/new\nline.wav", title="new\nline.wav")
+    with watching([row], quiet=False) as watch:
+        for error in ("took too long", f"{row.source}: no audio"):
+            watch.begin(row)
+            watch.end(row, Outcome(id=row.id, error=error), None)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        r"error: new\nline.wav: took too long",
+        r"error: /music/new\nline.wav: no audio",
+    ]
 
 
 @pytest.mark.slow

@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,22 @@ def test_characters_that_a_file_system_refuses_are_replaced_only_when_portable(t
 def test_bad_template_is_refused(tmp_path: Path, template: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         plan(tmp_path, "a.mp3", template=template)
+
+
+def test_a_folder_below_that_cannot_be_read_is_an_error_where_nobody_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in" / "closed").mkdir(parents=True)
+    scan = os.scandir
+
+    def closed(path: str) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(ConfigError, match=r"in/closed cannot be read: Permission denied$"):
+        find_songs([tmp_path / "in"], recursive=True)
 
 
 def test_folders_are_walked_and_mirrored(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ on file systems that ignore case, trailing dots or the composition of accents.
 
 import os
 import re
+import stat
 import string
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -44,17 +45,25 @@ class Song:
     stream: BinaryIO | None = None
 
 
-def find_songs(inputs: Iterable[Path], *, recursive: bool = False, output: Path | None = None) -> list[Song]:
+def find_songs(
+    inputs: Iterable[Path],
+    *,
+    recursive: bool = False,
+    output: Path | None = None,
+    left_out: list[str] | None = None,
+) -> list[Song]:
     """The songs that a list of files and folders means, in order, each once.
 
     Args:
         inputs: files, taken as they are, and folders, of which the audio files are taken in sorted order.
         recursive: walk folders below folders too.
         output: a folder that is not walked into if it lies below an input (stems are no songs).
+        left_out: told of folders below others that cannot be read, or are links, which are not followed.
 
     Raises:
-        ConfigError: for a folder without any audio file. (A file that does not exist is found out when
-            it is opened: it costs itself, not the batch.)
+        ConfigError: for a folder without any audio file, or one that cannot be read while nobody is told. (A
+            file that does not exist, or a link to nowhere, is found out when it is opened: it costs itself,
+            not the batch.)
     """
     songs: dict[Path, Song] = {}
     for path in inputs:
@@ -62,14 +71,11 @@ def find_songs(inputs: Iterable[Path], *, recursive: bool = False, output: Path 
             songs.setdefault(_real(path), Song(path))
             continue
         try:
-            found = sorted(path.rglob("*") if recursive else path.iterdir())
+            found = sorted(_files_below(path, left_out) if recursive else path.iterdir())
         except OSError as error:
-            raise ConfigError(f"folder {path} cannot be read: {error.strerror}") from error
-        found = [
-            file
-            for file in found
-            if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file() and not file.name.startswith(".")
-        ]
+            where = error.filename or path
+            raise ConfigError(f"folder {where} cannot be read: {error.strerror}") from error
+        found = [file for file in found if is_song(file)]
         if output is not None and _real(path) in _real(output).parents:
             found = [file for file in found if _real(output) not in _real(file).parents]
         if not found:
@@ -78,6 +84,29 @@ def find_songs(inputs: Iterable[Path], *, recursive: bool = False, output: Path 
         for file in found:
             songs.setdefault(_real(file), Song(file, file.parent.relative_to(path)))
     return list(songs.values())
+
+
+def _files_below(folder: Path, left_out: list[str] | None) -> Iterator[Path]:
+    def unreadable(error: OSError) -> None:
+        if left_out is None or error.filename == str(folder):
+            raise error
+        left_out.append(f"{error.filename} cannot be read ({error.strerror}): its songs are left out")
+
+    for place, folders, files in os.walk(folder, onerror=unreadable):
+        yield from (Path(place, name) for name in files)
+        links = [Path(place, name) for name in folders if os.path.islink(os.path.join(place, name))]
+        if left_out is not None:
+            left_out += [f"{link} is a link to a folder: its songs are left out" for link in links]
+
+
+def is_song(file: Path) -> bool:
+    """Whether a file in a folder is taken for one: by its name, unless it is seen to be no file."""
+    if file.suffix.lower() not in AUDIO_SUFFIXES or file.name.startswith("."):
+        return False
+    try:
+        return stat.S_ISREG(file.stat().st_mode)
+    except OSError:
+        return True  # found out when it is opened
 
 
 def output_paths(

@@ -11,7 +11,7 @@ from typing import Any
 
 from stemwise.batch import storage
 from stemwise.errors import ConfigError
-from stemwise.naming import AUDIO_SUFFIXES, find_songs
+from stemwise.naming import find_songs, is_song
 
 COLUMNS = ("path", "id", "offset", "duration", "model")
 WILD = set("*?[")
@@ -69,6 +69,7 @@ def read_catalogue(inputs: Sequence[str], *, output: Path | None = None) -> Cata
         found = list(_found(text, output, notes))
         # Of several folders, the same name may come from each.
         entries += found if len(inputs) == 1 else [_under(text, entry) for entry in found]
+    _refuse_unspeakable([entry.source for entry in entries])
     seen: dict[str, Entry] = {}
     for entry in entries:
         other = seen.setdefault(entry.id, entry)
@@ -84,6 +85,15 @@ def read_catalogue(inputs: Sequence[str], *, output: Path | None = None) -> Cata
     return Catalogue(tuple(seen.values()), tuple(notes))
 
 
+def _refuse_unspeakable(sources: Sequence[str]) -> None:
+    """Journal, manifest and CSV are UTF-8: a file name that is not could not be told from others there."""
+    names = [source for source in sources if any("\ud800" <= char <= "\udfff" for char in source)]
+    if names:
+        name = os.fsencode(names[0]).decode("utf-8", "backslashreplace")
+        others = f" (and {len(names) - 1} more)" if names[1:] else ""
+        raise ConfigError(f"{name}{others}: a file name must be UTF-8 text: rename it")
+
+
 def _found(text: str, output: Path | None, notes: list[str]) -> Iterator[Entry]:
     path = Path(text)
     reader = _READERS.get(path.suffix.lower())
@@ -93,7 +103,7 @@ def _found(text: str, output: Path | None, notes: list[str]) -> Iterator[Entry]:
         for song in storage.find_songs(text):
             yield _entry(song.url, song.folder, storage.file_name(song.url), song.n_bytes)
     elif path.is_dir():
-        for local in find_songs([path], recursive=True, output=output):
+        for local in find_songs([path], recursive=True, output=output, left_out=notes):
             yield _entry(str(local.path), local.folder.as_posix().removeprefix("."), local.path.name)
     elif path.exists() or not set(text) & WILD:
         yield Entry(id=path.as_posix(), source=text, name=path.name)
@@ -104,8 +114,7 @@ def _found(text: str, output: Path | None, notes: list[str]) -> Iterator[Entry]:
 def _matching(pattern: str) -> Iterator[Entry]:
     parts = PurePosixPath(pattern).parts
     fixed = Path(*parts[: next(n for n, part in enumerate(parts) if set(part) & WILD)])
-    found = sorted(name for name in glob.glob(pattern, recursive=True) if Path(name).is_file())
-    songs = [Path(name) for name in found if Path(name).suffix.lower() in AUDIO_SUFFIXES]
+    songs = [path for path in map(Path, sorted(glob.glob(pattern, recursive=True))) if is_song(path)]
     if not songs:
         raise ConfigError(f"pattern {pattern!r} matches no audio file")
     for path in songs:

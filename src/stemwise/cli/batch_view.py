@@ -66,6 +66,7 @@ class Watching:
 
     def begin(self, row: "Row") -> None:
         name = row.title or row.id
+        name = name.replace("\n", " ")
         name = name if len(name) <= NAME_CHARS else f"{name[: NAME_CHARS - 1]}…"
         total = self._duration_s(row) or None
         self._songs[row.id] = self._progress.add_task(f"  {name}", total=total, speed=None)
@@ -108,7 +109,8 @@ class Watching:
     def _say(self, row: "Row", outcome: "Outcome", retry_at: float | None) -> None:
         if outcome.error is not None:
             again = f" (again in {max(0.0, retry_at - time.time()):.0f} s)" if retry_at is not None else ""
-            self._echo(f"{'retry' if again else 'error'}: {outcome.error}{again}", err=True)
+            what = outcome.error if row.source in outcome.error else f"{row.id}: {outcome.error}"
+            self._echo(f"{'retry' if again else 'error'}: {what}{again}", err=True)
             return
         for note in outcome.report.get("notes", ()):
             self._echo(f"note: {row.id}: {note}", err=True)
@@ -117,6 +119,7 @@ class Watching:
             self._echo(f"[{self._ended}/{self._n_songs}] {row.id}  ({clock(audio_s)} in {wall_s:.1f} s)")
 
     def _echo(self, text: str, err: bool = False) -> None:
+        text = text.replace("\n", "\\n")  # which a name may have
         if self._progress.disable:
             typer.echo(text, err=err)
         else:
