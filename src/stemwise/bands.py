@@ -41,6 +41,6 @@ def mask_bins(magnitude: Tensor, masks: Tensor, *, n_single: int, width: int) ->
     Returns:
         `(batch, stems, channels, bins, frames)`.
     """
-    upper = magnitude[:, None, :, n_single:].unflatten(-2, (-1, width))
-    single = masks[..., :n_single, :] * magnitude[:, None, :, :n_single]
-    return torch.cat([single, (masks[..., n_single:, None, :] * upper).flatten(-3, -2)], dim=-2)
+    band = torch.arange(magnitude.shape[-2], device=masks.device)
+    band = torch.where(band < n_single, band, n_single + (band - n_single) // width)
+    return masks.index_select(-2, band).mul_(magnitude[:, None])
