@@ -17,7 +17,7 @@ PACKAGE = ROOT / "src" / "stemwise"
 # The floors of the house, from the ground up. A module may import what is on a lower floor.
 FLOORS = [
     {"errors", "types", "replacing"},
-    {"audio", "stft", "bands", "masks", "overlap", "metrics", "plots", "naming", "lock", "journal"},
+    {"audio", "stft", "bands", "exact", "masks", "overlap", "metrics", "plots", "naming", "lock", "journal"},
     {"models", "losses"},
     {"checkpoint", "outputs"},
     {"convert"},

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from stemwise.bands import count_bands, mask_bins, pool_bins
 from stemwise.errors import ConfigError
+from stemwise.exact import ExactConv2d, ExactConvTranspose2d
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +65,14 @@ class TrunkUNet(nn.Module):
         self.decoder = nn.ModuleList()
         for level in range(n_levels):
             bands = n_coarsest * 2 ** (n_levels - 1 - level)
-            conv = nn.Conv2d(down[level], down[level + 1], 5, stride=2, padding=2)
+            kind = nn.Conv2d if level else ExactConv2d
+            conv = kind(down[level], down[level + 1], 5, stride=2, padding=2)
             self.encoder.append(_block(conv, bands if level >= n_levels - config.n_mixed else None))
         for level in range(n_levels - 1):
             bands = n_coarsest * 2 ** (level + 1)
             deconv = _deconv(up[level] if level == 0 else 2 * up[level], up[level + 1])
             self.decoder.append(_block(deconv, bands if level + 1 < config.n_mixed else None))
-        self.output = _deconv(2 * up[-1], 2 * n_stems)
+        self.output = _deconv(2 * up[-1], 2 * n_stems, ExactConvTranspose2d)
 
     def forward(self, magnitude: Tensor) -> Tensor:
         n_single, width = self.config.n_single_bins, self.config.band_width
@@ -123,8 +125,8 @@ class _BandMix(nn.Module):
         return x + y.reshape(*y.shape[:2], x.shape[3], x.shape[1]).permute(0, 3, 1, 2)
 
 
-def _deconv(n_in: int, n_out: int) -> nn.ConvTranspose2d:
-    return nn.ConvTranspose2d(n_in, n_out, 5, stride=2, padding=2, output_padding=1)
+def _deconv(n_in: int, n_out: int, kind: type[nn.ConvTranspose2d] = nn.ConvTranspose2d) -> nn.ConvTranspose2d:
+    return kind(n_in, n_out, 5, stride=2, padding=2, output_padding=1)
 
 
 def _block(conv: nn.Conv2d | nn.ConvTranspose2d, n_bands: int | None) -> nn.Sequential:
