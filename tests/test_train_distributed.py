@@ -34,6 +34,7 @@ def start(config: TrainConfig, run: Path, *options: str) -> list[subprocess.Pope
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    shared["PYTHONFAULTHANDLER"] = "1"  # a process that aborts says where
     return [
         subprocess.Popen(
             [sys.executable, "-m", "stemwise", "train", str(path), "-o", str(run), *options],
@@ -122,8 +123,8 @@ def test_two_processes_learn_what_one_does_from_the_doubled_batch_until_one_is_k
 def test_two_processes_resume_and_end_as_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = run_of(tmp_path, batch_norm="inert")
     for options in (["--set", "steps=10"], ["--resume"]):
-        (first, out, error), (second, silent, _) = ends(start(config, tmp_path / "two", *options))
-        assert (first, second) == (0, 0), error
+        (first, out, error), (second, silent, its_error) = ends(start(config, tmp_path / "two", *options))
+        assert (first, second) == (0, 0), error + its_error
         assert "The model is" in out
         assert silent == ""
     with_doubled_batch(monkeypatch)

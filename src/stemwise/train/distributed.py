@@ -105,6 +105,7 @@ def processes(device: str) -> Iterator[Processes]:
         raise ConfigError(f"WORLD_SIZE is {count}, but the processes cannot be joined: {error}") from error
     try:
         yield Processes(distributed.get_rank(), count, chosen)
+        distributed.barrier()  # gloo may abort a process that is still busy when another closes its end
     except RuntimeError as error:
         if not any(sign in str(error).lower() for sign in LOST):
             raise
