@@ -1,6 +1,8 @@
 import io
+import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -12,7 +14,7 @@ from stemwise.audio import AudioWriter
 from stemwise.errors import ConfigError, DecodeError, EncodeError, NonFiniteError
 from stemwise.files import Batch, separate_file, separate_files, separate_to
 from stemwise.naming import PICTURE, Song, output_paths
-from stemwise.outputs import FULL_SCALE, OutputFormat, parse_bitrate
+from stemwise.outputs import FULL_SCALE, MAX_WAITING, OutputFormat, StemFiles, parse_bitrate
 from stemwise.separate import Separator
 from tolerances import STEMS_SUM
 
@@ -159,6 +161,52 @@ def test_an_interruption_leaves_nothing_behind(tmp_path: Path, error: type[BaseE
         separate_file(source, tmp_path / "out" / "deep", separator=SEPARATOR, progress=interrupt)
     assert files_below(tmp_path) == ["song.wav"]
     assert not (tmp_path / "out").exists()
+
+
+def test_an_encoder_that_fails_in_its_thread_costs_the_song_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = AudioWriter.write
+
+    def fail_for_bass(self: AudioWriter, block: np.ndarray) -> None:
+        if self.path.stem == "bass" and self.peak > 0:
+            raise EncodeError("no space")
+        write(self, block)
+
+    monkeypatch.setattr(AudioWriter, "write", fail_for_bass)
+    source = write_wav(tmp_path / "song.wav", song(150_000))
+    with pytest.raises(EncodeError, match="no space"):
+        separate_file(source, tmp_path / "out", separator=SEPARATOR)
+    assert files_below(tmp_path) == ["song.wav"]
+
+
+def test_blocks_do_not_heap_up_before_a_slow_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, write = threading.Event(), AudioWriter.write
+
+    def wait_and_write(self: AudioWriter, block: np.ndarray) -> None:
+        assert slow.wait(60)
+        write(self, block)
+
+    monkeypatch.setattr(AudioWriter, "write", wait_and_write)
+    files = StemFiles({"vocals": tmp_path / "x.wav"}, OutputFormat(), sample_rate=44100, n_channels=1)
+    files.open()
+    given: list[int] = []
+
+    def give() -> None:
+        for number in range(20):
+            files.write("vocals", np.full((1, 10), number / 100, np.float32))
+            given.append(number)
+
+    giver = threading.Thread(target=give)
+    giver.start()
+    giver.join(0.5)
+    assert len(given) == MAX_WAITING
+    slow.set()
+    giver.join()
+    files.finish()
+    files.publish()
+    samples, _ = soundfile.read(tmp_path / "x.wav")
+    assert samples[::10] == pytest.approx(np.arange(20) / 100, abs=1e-4)
 
 
 def test_a_failed_song_keeps_the_stems_of_an_earlier_run(

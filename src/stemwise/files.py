@@ -183,7 +183,7 @@ class _Song:
         rate = self.reader.sample_rate
         for stems in self.separator.restream(lambda: self._blocks(next(passes)), rate):
             for name, block in stems.items():
-                files.writers[name].write((block if gain == 1 else block * gain).cpu().numpy())
+                files.write(name, (block if gain == 1 else block * gain).cpu().numpy())
                 self._draw(name, block)
         return files.finish()
 

@@ -2,7 +2,9 @@
 
 import os
 import secrets
+from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -10,9 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stemwise.audio import AudioWriter, Tags, is_integer_format, nearest_sample_rate
+from stemwise.audio.frames import Block
 from stemwise.errors import ConfigError, EncodeError
 
 FULL_SCALE = 1 - 2**-15  # the largest 16-bit sample; a peak above it clips
+MAX_WAITING = 4  # blocks that an encoder may be behind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +81,31 @@ def parse_bitrate(text: str | None) -> int | None:
     return int(number) * factor
 
 
+class _Encoding:
+    """One writer in a thread of its own; its errors are raised by the next call."""
+
+    def __init__(self, writer: AudioWriter) -> None:
+        self.writer = writer
+        self._thread = ThreadPoolExecutor(1)
+        self._waiting: deque[Future[None]] = deque()
+
+    def write(self, block: Block) -> None:
+        self._waiting.append(self._thread.submit(self.writer.write, block))
+        self.wait(MAX_WAITING)
+
+    def finish(self) -> None:
+        self._waiting.append(self._thread.submit(self.writer.finish))
+
+    def wait(self, n_left: int = 0) -> None:
+        while len(self._waiting) > n_left:
+            self._waiting.popleft().result()
+
+    def stop(self) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+
 class StemFiles:
-    """One writer per stem; the files get their names together, or not at all."""
+    """One writer per stem, each in its own thread; the files get their names together, or not at all."""
 
     def __init__(
         self,
@@ -90,7 +117,7 @@ class StemFiles:
         tags: Tags | None = None,
     ) -> None:
         self.paths = paths
-        self.writers: dict[str, AudioWriter] = {}
+        self._encodings: dict[str, _Encoding] = {}
         self._made_folders: list[Path] = []
         self._beside: list[tuple[Path, Path]] = []
         self._new_writer = partial(
@@ -107,12 +134,24 @@ class StemFiles:
     def open(self) -> None:
         for name, path in self.paths.items():
             self._make_folder(path.parent)
-            self.writers[name] = self._new_writer(path)
+            self._encodings[name] = _Encoding(self._new_writer(path))
+
+    def write(self, name: str, block: Block) -> None:
+        """Append to a stem; the block must not be changed any more. An error of an earlier one is raised too.
+
+        Raises:
+            EncodeError, NonFiniteError: see `AudioWriter.write`.
+        """
+        self._encodings[name].write(block)
 
     def finish(self) -> float:
-        for writer in self.writers.values():
-            writer.finish()
-        return max((writer.peak for writer in self.writers.values()), default=0.0)
+        """Wait until all is on the disk, under temporary names; the largest sample of any stem."""
+        for encoding in self._encodings.values():
+            encoding.finish()
+        for encoding in self._encodings.values():
+            encoding.wait()
+            encoding.stop()
+        return max((encoding.writer.peak for encoding in self._encodings.values()), default=0.0)
 
     def write_beside(self, path: Path, write: Callable[[Path], None]) -> None:
         """Another file of this song, made by `write` under a temporary name."""
@@ -134,13 +173,14 @@ class StemFiles:
                 raise EncodeError(f"{path}: cannot be written: there is a folder of that name")
         for temporary, path in self._beside:
             temporary.replace(path)
-        for writer in self.writers.values():
-            writer.publish()
+        for encoding in self._encodings.values():
+            encoding.writer.publish()
 
     def discard(self) -> None:
-        for writer in self.writers.values():
-            writer.discard()
-        self.writers.clear()
+        for encoding in self._encodings.values():
+            encoding.stop()
+            encoding.writer.discard()
+        self._encodings.clear()
         for temporary, _ in self._beside:
             temporary.unlink(missing_ok=True)
         for folder in reversed(self._made_folders):

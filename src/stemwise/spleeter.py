@@ -120,7 +120,7 @@ class Separator:
             files.open()
             for name, source in sources.items():
                 # (samples, channels) to (channels, samples)
-                files.writers[name].write(np.ascontiguousarray(source.T, dtype=np.float32))
+                files.write(name, np.ascontiguousarray(source.T, dtype=np.float32))
             files.finish()
             files.publish()
         except BaseException:

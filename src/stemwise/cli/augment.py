@@ -117,7 +117,7 @@ def _write(heard: "Audition", output: Path, *, title: str, picture: bool) -> Non
     try:
         files.open()
         for name, waveform in heard.after.items():
-            files.writers[name].write(waveform.numpy())
+            files.write(name, waveform.numpy())
         files.finish()
         if picture:
             files.write_beside(
