@@ -20,8 +20,9 @@ from stemwise.checkpoint import save_model
 from stemwise.errors import ConfigError
 from stemwise.journal import Journal
 from stemwise.outputs import OutputFormat
+from stemwise.worker import Pace
 
-SPEED = Speed(start_s=4.0, per_song_s=0.5, per_audio_s=0.1, stem_share=1.0, worker_bytes=1)
+SPEED = Speed(start_s=4.0, pace=Pace(per_song_s=0.5, per_audio_s=0.1), stem_share=1.0, worker_bytes=1)
 
 
 @pytest.fixture

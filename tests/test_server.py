@@ -87,14 +87,28 @@ def test_what_there_is(server: Server, done: dict[str, Any]) -> None:
     assert status["limits"]["duration_s"] == 180
     assert status["folders"] == ["music"]
     models = {model["name"]: model for model in server.client.get("/api/models").json()}
-    assert models[MODEL]["speed"] > 0
-    assert models["stemwise:4stems"]["speed"] is None
+    assert (models[MODEL]["installed"], models[MODEL]["licence"]) == (True, "none")
     assert models["spleeter:2stems"]["installed"] is False
     assert "make studio" in server.client.get("/").text or "studio" in server.client.get("/").text
     found = server.client.get("/api/songs", params={"search": "a SONG", "state": "done"}).json()
     assert (found["songs"], found["total"]) == ([done], 1)
     assert server.client.get("/api/songs", params={"search": "nothing like it"}).json()["total"] == 0
     assert server.client.get("/api/songs", params={"limit": 0}).json()["songs"] == []
+
+
+def test_what_songs_will_take_is_known_before_the_first(server: Server) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        models = {model["name"]: model for model in server.client.get("/api/models").json()}
+        paces = {name: model["speed"] for name, model in models.items() if model["installed"]}
+        if None not in paces.values():
+            break
+        time.sleep(0.2)
+    assert set(paces) == {"stemwise:4stems", "stemwise:2stems", MODEL}
+    assert all(speed > 0.1 for speed in paces.values())
+    assert models[MODEL]["per_song_s"] >= 0
+    assert models["spleeter:2stems"]["speed"] is None
+    assert json.loads((server.data / "paces.json").read_text())["models"].keys() == paces.keys()
 
 
 def test_ranges_of_a_stem(server: Server, done: dict[str, Any]) -> None:

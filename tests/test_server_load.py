@@ -48,7 +48,7 @@ def outside(server: Server, folder: Path) -> Iterator[None]:
     yield
     assert [name for name in files_below(folder) if not name.startswith("data/")] == before
     for name in files_below(server.data):
-        assert name.startswith(("songs/", "incoming/", "journal.sqlite", "lock"))
+        assert name.startswith(("songs/", "incoming/", "trials/", "journal.sqlite", "lock", "paces."))
     assert is_alive(server.process.pid)
     assert server.client.get("/api/status").status_code == 200
 

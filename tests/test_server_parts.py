@@ -23,7 +23,19 @@ from stemwise.server.events import Events
 from stemwise.server.helper import Helper, HelperError
 from stemwise.server.jobs import MAX_STARTS, Jobs
 from stemwise.server.library import QUEUE, DiskFull, Library, QueueFull
+from stemwise.server.paces import SONGS, Paces
 from stemwise.server.uploads import title_of
+from stemwise.worker import Done, Measured, ModelInfo, Models, Pace
+
+MODEL = ModelInfo(
+    name="stemwise:4stems",
+    stems=("vocals",),
+    two_stems=(),
+    licence="MIT",
+    description="",
+    bytes=7,
+    installed=True,
+)
 
 
 @pytest.fixture
@@ -66,8 +78,9 @@ def test_what_a_killed_server_left_is_gone_when_the_next_one_opens(library: Libr
     library.temporary().write_text("half an upload")
     (library.songs / row.id / ".vocals.wav.0123.part").write_text("half a stem")
     (library.songs / "0123456789abcdef").mkdir()
+    (library.trials / "trial-1").mkdir()
     library.open()
-    assert list(library.incoming.iterdir()) == []
+    assert [*library.incoming.iterdir(), *library.trials.iterdir()] == []
     assert [path.name for path in library.songs.iterdir()] == [row.id]
     assert [path.name for path in (library.songs / row.id).iterdir()] == ["input"]
 
@@ -104,6 +117,100 @@ def test_a_song_during_which_servers_end_again_and_again_is_given_up(library: Li
     assert (failed.state, failed.attempts) == ("failed", MAX_STARTS)
     assert "the server ended 3 times" in str(failed.error)
     assert library.view(failed)["stems"] == ["vocals"]
+
+
+def test_a_pace_is_kept_for_this_machine_version_and_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "paces.json"
+    paces = Paces(path, None)
+    assert paces.of(MODEL) is None
+    assert paces.untried([replace(MODEL, installed=False), MODEL]) == MODEL
+    paces.note_trial(MODEL, Pace(0.5, 0.1))
+    again = Paces(path, None)
+    assert again.of(MODEL) == Pace(0.5, 0.1)
+    assert again.untried([MODEL]) is None
+    another = replace(MODEL, bytes=8)  # of that name
+    assert (again.of(another), again.untried([another])) == (None, another)
+    assert Paces(path, 1).of(MODEL) is None
+    monkeypatch.setattr("stemwise.server.paces.__version__", "another")
+    assert Paces(path, None).of(MODEL) is None
+    path.write_text('{"version": ')
+    assert Paces(path, None).untried([MODEL]) == MODEL
+
+
+def test_songs_tell_a_pace_better_than_the_trial(tmp_path: Path) -> None:
+    paces = Paces(tmp_path / "paces.json", None)
+    paces.note_trial(MODEL, Pace(0.5, 0.1))
+    paces.note_song(MODEL, 2.0, 10.0)  # too short to tell
+    assert paces.of(MODEL) == Pace(0.5, 0.1)
+    for _ in range(SONGS // 2 + 1):
+        paces.note_song(MODEL, 100.0, 20.5)
+    paces.note_song(MODEL, 100.0, 400.5)  # one that clipped on a busy machine
+    assert Paces(tmp_path / "paces.json", None).of(MODEL) == Pace(0.5, 0.2)
+    for _ in range(SONGS):
+        paces.note_song(MODEL, 100.0, 5.5)
+    assert paces.of(MODEL) == Pace(0.5, 0.05)
+
+
+def test_a_trial_that_failed_is_not_repeated(tmp_path: Path) -> None:
+    paces = Paces(tmp_path / "paces.json", None)
+    paces.note_trial(MODEL, None)
+    assert paces.untried([MODEL]) is None
+    assert Paces(tmp_path / "paces.json", None).untried([MODEL]) == MODEL
+
+
+class _Trying:
+    """A worker whose first trial ends when it has to only."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.answers: list[Any] = []
+
+    def ask_models(self) -> None:
+        self.answers.append(Models((MODEL,)))
+
+    def try_out(self, trial: Any) -> None:
+        self.told.append("try")
+        if self.told.count("try") > 1:
+            self.answers.append(Measured(Pace(0.5, 0.1)))
+
+    def give_way(self) -> None:
+        self.told.append("give way")
+        self.answers.append(Measured(None))
+
+    def submit(self, task: Any) -> None:
+        self.told.append(task.id)
+        Path(task.paths["vocals"]).write_text("a stem")
+        report = {"duration_s": 1.0, "sample_rate": 1, "gain_db": 0.0, "wall_s": 0.1, "notes": ()}
+        self.answers.append(Done(task.id, report | {"licence": "MIT", "stems": ["vocals"]}))
+
+    def poll(self, timeout_s: float) -> Any:
+        time.sleep(0.001)
+        return self.answers.pop(0) if self.answers else None
+
+    def close(self) -> None:
+        self.told.append("close")
+
+
+def test_a_song_goes_before_a_trial(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = _Trying()
+    monkeypatch.setattr("stemwise.server.jobs.Worker", lambda threads: worker)
+    jobs = Jobs(library, Events())
+    jobs.start()
+    until = time.monotonic() + PATIENCE_S
+
+    def wait_for(is_so: Any) -> None:
+        while not is_so() and time.monotonic() < until:
+            time.sleep(0.001)
+
+    wait_for(lambda: worker.told)
+    row = add(library)
+    jobs.wake()
+    wait_for(lambda: jobs.paces.of(MODEL) is not None)
+    jobs.stop()
+    assert worker.told == ["try", "give way", row.id, "try", "close"]
+    assert jobs.paces.of(MODEL) == Pace(0.5, 0.1)
 
 
 @pytest.mark.parametrize(

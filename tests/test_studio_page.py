@@ -17,6 +17,7 @@ def test_a_song_goes_in_and_four_lanes_come_out(page: Any, tmp_path: Path) -> No
     soundfile.write(tmp_path / "example_song.wav", np.tile(example, (4, 1)), rate)
     page.locator("input[type=file]").first.set_input_files(tmp_path / "example_song.wav")
     chosen = page.locator(".model:has(:checked)")
+    chosen.get_by_text("Takes about").wait_for(timeout=60_000)  # measured when the server started
     assert "MIT" in chosen.inner_text()
     assert "MB, installed" in chosen.inner_text()
     page.evaluate(

@@ -20,7 +20,19 @@ from stemwise.audio import AudioWriter
 from stemwise.checkpoint import save_model
 from stemwise.hub import load_model
 from stemwise.separate import Separator
-from stemwise.worker import Crashed, Done, Failed, Message, Models, Progress, Task, Worker
+from stemwise.worker import (
+    Crashed,
+    Done,
+    Failed,
+    Measured,
+    Message,
+    Models,
+    Pace,
+    Progress,
+    Task,
+    Trial,
+    Worker,
+)
 
 STEMS = ("vocals", "drums", "bass", "other")
 PATIENCE_S = 60.0  # for a process to start on a machine that has other things to do
@@ -216,6 +228,42 @@ def test_models_are_described(worker: Worker, model: str) -> None:
     answer = ended(worker)
     assert isinstance(answer, Models)
     assert (answer.models[0].two_stems, answer.models[0].licence) == (STEMS, "none")
+
+
+def test_a_pace_is_found_again() -> None:
+    pace = Pace(per_song_s=0.5, per_audio_s=0.1)
+    assert pace.wall_s(30.0) == 3.5
+    found = Pace.between((12.0, pace.wall_s(12.0)), (48.0, pace.wall_s(48.0)))
+    assert (found.per_song_s, found.per_audio_s) == pytest.approx((0.5, 0.1))
+    # what was disturbed, and a song too short to be cut
+    assert Pace.between((16.0, 3.0), (64.0, 2.0)) == Pace(2.5, 1 / 32)
+    assert Pace.between((2.0, 0.4), (2.0, 0.5)) == Pace(0.0, 0.25)
+
+
+def test_a_trial_tells_a_pace_and_leaves_nothing(worker: Worker, model: str, tmp_path: Path) -> None:
+    worker.try_out(Trial(model=model, folder=str(tmp_path)))
+    measured = ended(worker)
+    assert isinstance(measured, Measured)
+    assert measured.pace is not None
+    assert measured.pace.per_audio_s > 0
+    assert files_below(tmp_path) == []
+
+
+def test_a_trial_gives_way_at_once(worker: Worker, model: str, task: Task, tmp_path: Path) -> None:
+    worker.try_out(Trial(model="stemwise:4stems", folder=str(tmp_path)))
+    until = time.monotonic() + PATIENCE_S
+    while not list(tmp_path.glob("trial-*/.*.part")) and time.monotonic() < until:
+        assert worker.poll(0.01) is None
+    pid = worker.pid
+    worker.give_way()
+    assert ended(worker) == Measured(None)
+    assert list(tmp_path.glob("trial-*")) == []
+    worker.give_way()  # as one that has just ended may be told
+    worker.submit(task)
+    assert isinstance(ended(worker), Done)
+    assert worker.pid == pid
+    worker.try_out(Trial(model="nothing:at-all", folder=str(tmp_path)))
+    assert isinstance(ended(worker), Failed)
 
 
 def test_the_process_dies_with_its_parent(task: Task, tmp_path: Path) -> None:

@@ -79,11 +79,11 @@ export function firstChoice(): void {
   studio.choice = { model: model.name, two_stems };
 }
 
-/** Seconds that separating the candidates will take; null where nobody can know yet. */
-export function expected(model: api.Model): number | null {
-  const durations = studio.candidates.map(({ duration_s }) => duration_s);
-  if (!model.speed || !durations.length || durations.includes(null)) return null;
-  return durations.reduce<number>((sum, duration) => sum + duration!, 0) / model.speed;
+/** Seconds that songs of these durations will take; null where nobody can know yet. */
+export function expected(model: api.Model, durations: readonly (number | null)[]): number | null {
+  const { speed, per_song_s } = model;
+  if (!speed || per_song_s === null || !durations.length || durations.includes(null)) return null;
+  return durations.reduce<number>((sum, duration) => sum + per_song_s + duration! / speed, 0);
 }
 
 export function forget(candidate: Candidate): void {

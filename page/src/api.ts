@@ -28,8 +28,10 @@ export interface Model {
   readonly licence: string;
   readonly bytes: number;
   readonly installed: boolean;
-  /** Times real time on this machine; null before the first song. */
+  /** Times real time on this machine; null if it is not known yet. */
   readonly speed: number | null;
+  /** Seconds that a song takes beside, however short it is. */
+  readonly per_song_s: number | null;
   readonly description: string;
   readonly two_stems: readonly string[];
 }
@@ -158,15 +160,20 @@ export async function getPeaks(
   return { lowest: side(0), highest: side(1) };
 }
 
-/** Songs as they change, and the ids of those that are deleted; tells too when the connection comes and goes. */
+/**
+ * Songs as they change, and the ids of those that are deleted; tells too when more is known of the models, and when
+ * the connection comes and goes.
+ */
 export function listen(on: {
   song: (song: Song) => void;
   deleted: (id: string) => void;
+  models: () => void;
   connection: (isUp: boolean) => void;
 }): void {
   const source = new EventSource("/api/events");
   source.addEventListener("song", (event) => on.song(JSON.parse(event.data) as Song));
   source.addEventListener("deleted", (event) => on.deleted((JSON.parse(event.data) as { id: string }).id));
+  source.addEventListener("models", on.models);
   source.onopen = () => on.connection(true);
   source.onerror = () => {
     on.connection(false);

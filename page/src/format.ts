@@ -32,10 +32,13 @@ export function spoken(seconds: number): string {
   return said.join(" ") || "0 seconds";
 }
 
-/** How long something will take, as exactly as one can know: "about 40 s", "about 3 min". */
+/** How long something will take, as exactly as one can know: "about 6 s", "about 40 s", "about 2.5 min". */
 export function roughly(seconds: number): string {
-  if (seconds < 60) return `about ${Math.max(5, Math.ceil(seconds / 5) * 5)} s`;
-  if (seconds < 5400) return `about ${Math.ceil(seconds / 60)} min`;
+  const to = (step: number) => Math.max(1, Math.round(seconds / step)) * step;
+  if (seconds < 19.5) return `about ${to(1)} s`;
+  if (seconds < 87.5) return `about ${to(5)} s`;
+  if (seconds < 285) return `about ${to(30) / 60} min`;
+  if (seconds < 5370) return `about ${to(60) / 60} min`;
   return `about ${(seconds / 3600).toFixed(1)} h`;
 }
 

@@ -122,6 +122,7 @@ export function watch(): void {
   api.listen({
     song: take,
     deleted: drop,
+    models: () => void loadModels(),
     connection: (isUp) => {
       const wasDown = !studio.isConnected;
       studio.isConnected = isUp;

@@ -47,10 +47,12 @@ function stemNames(stems: readonly string[]): TemplateResult {
 }
 
 function timeLine(model: Model): string {
-  const total = expected(model);
+  const durations = studio.candidates.map(({ duration_s }) => duration_s);
+  const total = expected(model, durations);
   if (total !== null) return `Takes ${roughly(total)}`;
-  if (model.speed) return `A 4-minute song in ${roughly(240 / model.speed)}`;
-  return "Time: known after its first song";
+  const usual = expected(model, [240]);
+  if (usual !== null) return `A 4-minute song in ${roughly(usual)}`;
+  return model.installed ? "Time: not measured yet" : "Time: known once it is downloaded";
 }
 
 function modelCard(model: Model): TemplateResult {

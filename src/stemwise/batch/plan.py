@@ -35,8 +35,8 @@ class Plan:
     def wall_s(self, speed: Speed, n_workers: int) -> float:
         """How long a run will take."""
         readable = self.n_songs - self.n_unreadable
-        work_s = readable * speed.per_song_s + self.audio_s * speed.per_audio_s
-        last_s = speed.per_song_s + self.longest_s * speed.per_audio_s  # one worker may end on its own
+        work_s = readable * speed.pace.per_song_s + self.audio_s * speed.pace.per_audio_s
+        last_s = speed.pace.wall_s(self.longest_s)  # one worker may end on its own
         return speed.start_s + max(work_s / n_workers, last_s)
 
     def check_room(self) -> None:

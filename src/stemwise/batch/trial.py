@@ -13,8 +13,7 @@ from stemwise.batch.machine import largest_child_bytes
 from stemwise.batch.song import Outcome, job_of
 from stemwise.errors import StemwiseError
 from stemwise.journal import Row
-
-WARM_S, SHORT_S, LONG_S = 1.0, 12.0, 48.0  # of audio, in each worker
+from stemwise.worker import LONG_S, SHORT_S, WARM_S, Pace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,15 +22,13 @@ class Speed:
 
     Attributes:
         start_s: until the workers are ready.
-        per_song_s: of each song, whatever its length, in one worker.
-        per_audio_s: seconds of each second of audio, in one worker.
+        pace: of each worker.
         stem_share: bytes written for each byte that was expected.
         worker_bytes: memory of one worker, at its peak.
     """
 
     start_s: float
-    per_song_s: float
-    per_audio_s: float
+    pace: Pace
     stem_share: float
     worker_bytes: int
 
@@ -66,13 +63,9 @@ def measure_speed(
             )
     finally:
         executor.stop()
-    per_audio_s = long.wall_s / long.audio_s
-    if long.audio_s > 1.5 * short.audio_s and long.wall_s > short.wall_s:
-        per_audio_s = (long.wall_s - short.wall_s) / (long.audio_s - short.audio_s)
     return Speed(
         start_s=warm.wall_s,
-        per_song_s=max(0.0, short.wall_s - short.audio_s * per_audio_s),
-        per_audio_s=per_audio_s,
+        pace=Pace.between((short.audio_s, short.wall_s), (long.audio_s, long.wall_s)),
         stem_share=long.stem_share,
         worker_bytes=largest_child_bytes(),
     )

@@ -6,6 +6,7 @@
     uploads.py    a file from the network to the disk
     library.py    songs in the journal and in their folders
     jobs.py       the threads that have songs separated
+    paces.py      how long songs take here with each model
     events.py     news for whoever watches
     songs.py      routes of songs; stems.py: routes of their sound
     state.py      what the routes share

@@ -3,25 +3,35 @@
 import logging
 import os
 import socket
-import statistics
 import threading
 import time
-from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from stemwise.journal import Row
 from stemwise.server.events import Events
-from stemwise.server.library import DONE, QUEUE, QUEUED, RUNNING, Library, Live
-from stemwise.worker import Crashed, Done, Failed, Message, ModelInfo, Models, Progress, Task, Worker
+from stemwise.server.library import QUEUE, QUEUED, RUNNING, Library, Live
+from stemwise.server.paces import Paces
+from stemwise.worker import (
+    Crashed,
+    Done,
+    Failed,
+    Measured,
+    Message,
+    ModelInfo,
+    Models,
+    Progress,
+    Task,
+    Trial,
+    Worker,
+)
 
 LOG = logging.getLogger("stemwise.server")
 POLL_S = 0.1  # within which a cancelled song's process is killed
 LOOK_S = 1.0  # between looks into the queue for what another program has put there
 BEAT_S = 5.0
 MAX_STARTS = 3  # of a song during which the server ended: then it is the song
-SPEEDS = 20  # songs of each model that its speed is the median of
 SECOND_PASS = "separating again, softer"
 
 
@@ -40,7 +50,7 @@ class Jobs:
         self.library, self.events, self.journal = library, events, library.journal
         self.models: dict[str, ModelInfo] = {}
         self.has_models = threading.Event()
-        self._speeds: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=SPEEDS))
+        self.paces = Paces(library.settings.data / "paces.json", library.settings.threads)
         self._running: dict[str, _Running] = {}
         self._lock = threading.Lock()
         self._wake, self._stopping = threading.Event(), threading.Event()
@@ -50,8 +60,6 @@ class Jobs:
         """Queue again what was running when a server ended, and begin."""
         for row in self.journal.rows(QUEUE, RUNNING):
             self._recover(row)
-        for row in self.journal.rows(QUEUE, DONE, limit=100, newest_first=True)[::-1]:
-            self._note_speed(row.parameters["model"], row.details)
         for number in range(self.library.settings.n_workers):
             thread = threading.Thread(target=self._run, args=(number,), name=f"job {number}", daemon=True)
             thread.start()
@@ -67,11 +75,6 @@ class Jobs:
     def wake(self) -> None:
         """There is something new in the queue."""
         self._wake.set()
-
-    def speed(self, model: str) -> float | None:
-        """Times real time, or None if no song tells."""
-        speeds = self._speeds.get(model)
-        return round(statistics.median(speeds), 2) if speeds else None
 
     def cancel(self, id: str) -> bool:
         """Give up a song; when this returns nobody works on it.
@@ -109,13 +112,15 @@ class Jobs:
         name = f"{socket.gethostname()}:{os.getpid()}:{number}"
         while not self._stopping.is_set():
             try:
+                self._wake.clear()
                 if not self.has_models.is_set():
                     self._learn_models(worker, number)
                 elif (row := self.journal.claim(name, QUEUE)) is not None:
                     self._separate(worker, name, row)
+                elif (model := self._to_try(number)) is not None:
+                    self._try_out(worker, model)
                 else:
                     self._wake.wait(LOOK_S)
-                    self._wake.clear()
             except Exception:  # the next song may well succeed
                 LOG.exception("a job failed in a way that nobody foresaw")
                 worker.cancel()
@@ -136,6 +141,29 @@ class Jobs:
         elif answer is not None:
             LOG.error("the models cannot be listed: %s", answer)
             self._stopping.wait(LOOK_S)
+
+    def _to_try(self, number: int) -> ModelInfo | None:
+        """A model whose pace is to be learnt now, while there is nothing better to do."""
+        return None if number or self._running else self.paces.untried(self.models.values())
+
+    def _try_out(self, worker: Worker, model: ModelInfo) -> None:
+        """Learn a model's pace; a song that comes meanwhile goes first, and it is tried out again later."""
+        worker.try_out(Trial(model=model.name, folder=str(self.library.trials)))
+        has_to_end, answer = False, None
+        while answer is None and not self._stopping.is_set():
+            if not has_to_end and (self._wake.is_set() or self._running):
+                has_to_end = True
+                worker.give_way()
+            answer = worker.poll(POLL_S)
+        match answer:
+            case Measured(pace=None) | None:
+                return
+            case Measured(pace=pace):
+                self.paces.note_trial(model, pace)
+                self.events.publish("models", {"id": "models"})
+            case _:
+                LOG.warning("the pace of %s cannot be told: %s", model.name, answer)
+                self.paces.note_trial(model, None)
 
     def _answer(
         self, worker: Worker, is_over: Callable[[], bool], tell: Callable[[Progress], None] | None = None
@@ -235,10 +263,7 @@ class Jobs:
             self.library.remove_stems(row.id)
             return
         (self.library.songs / row.id / "input").unlink(missing_ok=True)
-        self._note_speed(row.parameters["model"], details)
-        if not self.models[row.parameters["model"]].installed:
+        model = self.models[row.parameters["model"]]
+        self.paces.note_song(model, report["duration_s"], report["wall_s"])
+        if not model.installed:
             self.has_models.clear()  # it is now
-
-    def _note_speed(self, model: str, details: Any) -> None:
-        if details.get("wall_s"):
-            self._speeds[model].append(details["duration_s"] / details["wall_s"])

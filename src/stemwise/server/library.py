@@ -1,8 +1,9 @@
 """Songs: their rows in the journal, their folders on disk, and how they look from outside.
 
     <data>/
-    ├── journal.sqlite, lock
+    ├── journal.sqlite, lock, paces.json
     ├── incoming/            uploads on their way, and what is being made for somebody who waits
+    ├── trials/              noise that models are tried out on
     └── songs/<id>/          input; vocals.wav …; vocals.peaks …
 
 Ids are made here. No name that somebody sent is ever the name of a file.
@@ -26,7 +27,6 @@ from stemwise.server.settings import Settings
 QUEUE = "studio"
 QUEUED: tuple[State, ...] = ("queued",)
 RUNNING: tuple[State, ...] = ("running",)
-DONE: tuple[State, ...] = ("done",)
 WAITING = QUEUED + RUNNING
 MAX_TITLE = 200
 
@@ -53,7 +53,9 @@ class Library:
 
     def __init__(self, settings: Settings, journal: Journal) -> None:
         self.settings, self.journal = settings, journal
-        self.songs, self.incoming = settings.data / "songs", settings.data / "incoming"
+        self.songs, self.incoming, self.trials = (
+            settings.data / name for name in ("songs", "incoming", "trials")
+        )
         self.live: dict[str, Live] = {}
 
     def open(self) -> None:
@@ -61,8 +63,9 @@ class Library:
 
         A folder with stems stays, even if this journal does not know it: another one may.
         """
-        shutil.rmtree(self.incoming, ignore_errors=True)
-        for folder in (self.songs, self.incoming):
+        for folder in (self.incoming, self.trials):
+            shutil.rmtree(folder, ignore_errors=True)
+        for folder in (self.songs, self.incoming, self.trials):
             folder.mkdir(parents=True, exist_ok=True)
         for folder in self.songs.iterdir():
             if self.journal.get(folder.name) is None and not any(folder.glob("*.wav")):

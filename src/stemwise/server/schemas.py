@@ -47,7 +47,8 @@ class Model(BaseModel):
     description: str
     bytes: int
     installed: bool = Field(description="if not, it is downloaded when first used")
-    speed: float | None = Field(description="times real time, of the last songs on this machine")
+    speed: float | None = Field(description="times real time on this machine; null if not known yet")
+    per_song_s: float | None = Field(description="seconds that a song takes beside, however short it is")
 
 
 class StatusLimits(BaseModel):

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from stemwise.server.helper import Probed
 from stemwise.server.library import QUEUE
 from stemwise.server.state import SongOf, Studio, StudioOf
 from stemwise.server.uploads import MAX_FIELD, MAX_PARTS, TooLarge, receive_form, title_of
-from stemwise.worker import ModelInfo
+from stemwise.worker import ModelInfo, Pace
 
 MODELS_S = 60.0  # that the first worker may take until it has said what there is
 MAX_STEM_BYTES = 4 << 30  # of a wav file that every program can read
@@ -52,11 +53,7 @@ def status(studio: StudioOf) -> dict[str, Any]:
 @router.get("/models", response_model=list[schemas.Model])
 def models(studio: StudioOf) -> list[dict[str, Any]]:
     """The models that can be chosen."""
-    return [
-        {name: getattr(info, name) for name in schemas.Model.model_fields if name != "speed"}
-        | {"speed": studio.jobs.speed(info.name)}
-        for info in _models(studio).values()
-    ]
+    return [asdict(info) | _pace(studio.jobs.paces.of(info)) for info in _models(studio).values()]
 
 
 @router.post("/songs", status_code=201, response_model=schemas.Song, openapi_extra=FORM)
@@ -143,7 +140,10 @@ def retry(studio: StudioOf, row: SongOf) -> dict[str, Any]:
 
 @router.get("/events", response_class=StreamingResponse)
 async def events(studio: StudioOf) -> StreamingResponse:
-    """Server-sent events: `song` with a song at each change, `deleted` with its id; first all that wait."""
+    """Server-sent events: first all songs that wait, then each change.
+
+    `song` has a song, `deleted` its id; `models` says that more is known of them now.
+    """
     if studio.events.is_full:
         raise HTTPException(429, "too many pages watch already")
     stream = studio.events.watch(lambda: run_in_threadpool(studio.library.waiting))
@@ -154,6 +154,12 @@ def _models(studio: Studio) -> dict[str, ModelInfo]:
     if not studio.jobs.models and not studio.jobs.has_models.wait(MODELS_S):
         raise HTTPException(503, "the models are not known yet: try again in a moment")
     return studio.jobs.models
+
+
+def _pace(pace: Pace | None) -> dict[str, float | None]:
+    if pace is None:
+        return {"speed": None, "per_song_s": None}
+    return {"speed": round(1 / pace.per_audio_s, 2), "per_song_s": round(pace.per_song_s, 2)}
 
 
 async def _add(studio: Studio, path: Path, title: str, model: str, two_stems: str | None) -> dict[str, Any]:

@@ -10,23 +10,32 @@ from stemwise.worker.messages import (
     Crashed,
     Done,
     Failed,
+    Measured,
     Message,
     ModelInfo,
     Models,
     Progress,
     Task,
+    Trial,
 )
+from stemwise.worker.pace import LONG_S, SHORT_S, WARM_S, Pace
 from stemwise.worker.process import Worker, remove_parts
 
 __all__ = [
+    "LONG_S",
+    "SHORT_S",
+    "WARM_S",
     "Crashed",
     "Done",
     "Failed",
+    "Measured",
     "Message",
     "ModelInfo",
     "Models",
+    "Pace",
     "Progress",
     "Task",
+    "Trial",
     "Worker",
     "die_with_parent",
     "remove_parts",

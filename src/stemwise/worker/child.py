@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemwise.errors import ConfigError, DownloadError, StemwiseError
-from stemwise.worker.messages import Done, Failed, ModelInfo, Models, Progress, Request, Task
+from stemwise.worker.messages import Done, Failed, Measured, ModelInfo, Models, Progress, Task, Trial
+from stemwise.worker.pace import Pace
 
 if TYPE_CHECKING:
     from stemwise.checkpoint import Model
@@ -40,7 +41,9 @@ def serve(connection: Connection, threads: int | None) -> None:
     engine = _Engine(connection)
     with suppress(EOFError, OSError):  # the parent has closed its end
         while True:
-            engine.answer(connection.recv())
+            request = connection.recv()
+            if request is not None:  # the trial that was to end had ended
+                engine.answer(request)
 
 
 def die_with_parent() -> None:
@@ -64,11 +67,13 @@ class _Engine:
     wanted: tuple[Any, ...] = ()
     last: tuple[str, float] = ("", 0.0)
 
-    def answer(self, request: Request) -> None:
+    def answer(self, request: Task | Trial | Sequence[str]) -> None:
         name = request.id if isinstance(request, Task) else ""
         try:
             if isinstance(request, Task):
                 self.connection.send(Done(name, self._separate(request)))
+            elif isinstance(request, Trial):
+                self.connection.send(Measured(self._measure(request)))
             else:
                 self.connection.send(Models(_models(request)))
         except BrokenPipeError:
@@ -105,6 +110,12 @@ class _Engine:
             progress=lambda stage, done, total: self._tell(Progress(task.id, stage, done, total)),
         )
         return asdict(report) | {"licence": separator.model.card.licence}
+
+    def _measure(self, trial: Trial) -> Pace | None:
+        from stemwise.worker.trial import measure_pace
+
+        separator = self._separator(Task(id="", source="", paths={}, model=trial.model))
+        return measure_pace(separator, Path(trial.folder), lambda: not self.connection.poll())
 
     def _separator(self, task: Task) -> "Separator":
         from stemwise.separate import Separator

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stemwise.worker.pace import Pace
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
@@ -37,6 +39,19 @@ class Task:
     clip: str = "gain"
     offset_s: float = 0.0
     duration_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A model to be tried out on some noise, to learn its pace.
+
+    Attributes:
+        model: as in `Task`.
+        folder: where the noise and its stems may be meanwhile.
+    """
+
+    model: str
+    folder: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,5 +130,12 @@ class Models:
     models: tuple[ModelInfo, ...]
 
 
-Message = Progress | Done | Failed | Crashed | Models
-Request = Task | Sequence[str]  # the names of models to be described
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The answer to `Worker.try_out`; None if it had to give way."""
+
+    pace: Pace | None
+
+
+Message = Progress | Done | Failed | Crashed | Models | Measured
+Request = Task | Trial | Sequence[str] | None  # the names of models to be described; None ends a trial

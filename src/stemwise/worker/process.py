@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from stemwise.worker.child import serve
-from stemwise.worker.messages import Crashed, Message, Progress, Request, Task
+from stemwise.worker.messages import Crashed, Message, Progress, Request, Task, Trial
 
 JOIN_S = 5.0  # for a process that has closed its end of the pipe, or was killed, to be gone
 
@@ -50,6 +50,17 @@ class Worker:
         """
         assert self.task is None, "one task at a time"
         self._send(tuple(names))
+
+    def try_out(self, trial: Trial) -> None:
+        """Measure a model's pace; `poll` answers with `Measured`. There must be no task under way."""
+        assert self.task is None, "one task at a time"
+        self._send(trial)
+
+    def give_way(self) -> None:
+        """Have a trial end as soon as the network's present chunk is done; it is answered all the same."""
+        if self._connection is not None:
+            with suppress(OSError):
+                self._connection.send(None)
 
     def poll(self, timeout_s: float = 0.0) -> Message | None:
         """The next message, waiting for it at most that long; None if there is none."""
