@@ -207,6 +207,30 @@ def test_what_a_cluster_must_have_is_told_in_a_line(
         executor.stop()
 
 
+def test_where_there_is_no_room_it_says_what_lacks_and_does_not_wait_for_ever(
+    nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "COUNT_S", 0.2)
+    nodes.add_node(num_cpus=2, **NODE)
+    told: list[str] = []
+    executor = ClusterExecutor(nodes.address, root=str(tmp_path), n_workers=3, tell=told.append)
+    executor.stop()
+    executor = ClusterExecutor(nodes.address, root=str(tmp_path), gpus=0.25, tell=told.append)
+    for _ in range(3):
+        executor.poll(0.3)
+    assert told == [
+        "the cluster has room for 2 of 3 workers now; the others wait for more",
+        "no node of the cluster has the 0.25 GPU that each worker needs; waiting for one that has",
+    ]
+    monkeypatch.setattr(cluster, "ROOM_S", 0.0)
+    with pytest.raises(ConfigError, match=r"^no node of the cluster has the 0\.25 GPU that each worker"):
+        run(executor, [Job(task=Task(id="a", source="a", paths={}), root=str(tmp_path))])
+    executor.stop()
+    with pytest.raises(ConfigError, match=r"^this machine has not the 999 CPU that each worker needs: see"):
+        ClusterExecutor("local", root=str(tmp_path), threads=999)
+    assert not executor._ray.is_initialized()
+
+
 def start(folder: Path, output: Path, model: str, *options: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "stemwise", "batch", "run", str(folder), "-o", str(output), "-p", model]
     command += ["--precision", "float32", "--quiet", *options]

@@ -8,15 +8,16 @@ they are done by others. The journal is never seen here or there.
 
 import logging
 import os
-import socket
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stemwise import __version__
+from stemwise.batch.address import LOCAL, answers, check_address
 from stemwise.batch.local import Event
+from stemwise.batch.room import room_for, what_lacks
 from stemwise.batch.seat import Seat
 from stemwise.batch.song import Job, Outcome
 from stemwise.errors import ConfigError, StemwiseError
@@ -24,14 +25,14 @@ from stemwise.errors import ConfigError, StemwiseError
 if TYPE_CHECKING:
     from ray import ObjectRef
 
-LOCAL = "local"  # the address of a cluster that is this machine alone
 STORE_BYTES = 80 << 20  # of Ray's object store, for a cluster of our own; only messages go through it
 MAX_LOSSES = 3  # of seats, before their song is suspected
 COUNT_S = 10.0  # between two looks at how large the cluster is
 PROGRESS_S = 1.0  # between two questions how far a seat is; longer where there are many
 STOP_S = 10.0  # for seats to remove what is half-written
-CONNECT_S = 5.0
 GONE_S = 15.0  # without an answer of its head, a cluster is taken for gone
+START_S = 60.0  # a worker needs no longer where there is room
+ROOM_S = 600.0  # an autoscaler needs no longer
 
 
 @dataclass(slots=True, eq=False)
@@ -57,12 +58,13 @@ class ClusterExecutor:
         gpus: that are reserved for each, which may be a part of one; 0 for a network on the cores.
         memory_bytes: that are reserved for each.
         ahead: songs beyond the one at work that each seat fetches.
+        tell: called with what the user should know, such as that there is no room for a worker yet.
 
     Attributes:
         n_lost: seats that were lost, with their songs at the time.
 
     Raises:
-        ConfigError: if Ray is not installed, or there is no cluster.
+        ConfigError: if Ray is not installed, there is no cluster, or this machine has no room for a worker.
     """
 
     def __init__(
@@ -75,9 +77,11 @@ class ClusterExecutor:
         gpus: float = 0.0,
         memory_bytes: int = 1 << 30,
         ahead: int = 0,
+        tell: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._ray = _connect(address)
         self._root, self._n_wanted, self._ahead = root, n_workers, ahead
+        self._is_ours, self._tell, self._told = address == LOCAL, tell, ""
         self._needs = {"CPU": float(threads), "GPU": gpus, "memory": float(memory_bytes)}
         self._seat = self._ray.remote(Seat).options(
             num_cpus=threads, num_gpus=gpus, memory=memory_bytes, max_restarts=0, max_concurrency=ahead + 4
@@ -90,9 +94,14 @@ class ClusterExecutor:
         self._head = self._ray.get_runtime_context().gcs_address
         self._seen = time.monotonic()  # the head of the cluster
         self._counted = float("-inf")
+        self._seated = time.monotonic()  # when there last was a seat, or the first was asked for
         self._stillborn = 0  # seats lost before they were there, since one was
         self.n_lost = 0
-        self._recruit()
+        try:
+            self._recruit()
+        except ConfigError:
+            self._ray.shutdown()
+            raise
 
     @property
     def slots(self) -> int:
@@ -120,7 +129,7 @@ class ClusterExecutor:
 
     def stop(self) -> None:
         """See `Executor`."""
-        if not _answers(self._head):  # Ray would wait for it for a minute
+        if not answers(self._head):  # Ray would wait for it for a minute
             return
         stops = [place.actor.stop.remote() for place in self._places if place.host is not None]
         if stops:
@@ -134,7 +143,7 @@ class ClusterExecutor:
         """Ask for the seats that are missing: for all that are wanted, or that there is room for."""
         if time.monotonic() < self._counted + COUNT_S:
             return
-        if not _answers(self._head):
+        if not answers(self._head):
             if time.monotonic() > self._seen + GONE_S:
                 raise StemwiseError(
                     f"the Ray cluster at {self._head} is gone: the same command goes on once it is back"
@@ -142,15 +151,33 @@ class ClusterExecutor:
             return
         self._counted = self._seen = time.monotonic()
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        room = sum(
-            int(min(node.get(name, 0.0) // need for name, need in self._needs.items() if need))
-            for node in nodes
-        )
+        room = room_for(self._needs, nodes)
         wanted = room if self._n_wanted is None else self._n_wanted
+        self._check_room(nodes, room, wanted)
         for _ in range(wanted - len(self._places)):
             place = _Place(self._seat.remote(*self._given))
             self._places.append(place)
             self._calls[place.actor.look.remote(self._root)] = (place, None)
+
+    def _check_room(self, nodes: list[dict[str, float]], room: int, wanted: int) -> None:
+        """Say, once, why there are fewer seats than there might be; stop where none will come."""
+        n_seats = sum(place.host is not None for place in self._places)
+        waited_s = time.monotonic() - self._seated
+        self._seated += waited_s if n_seats else 0.0
+        text = ""
+        if room == 0 and n_seats == 0:
+            where = "this machine has not" if self._is_ours else "no node of the cluster has"
+            text = f"{where} the {what_lacks(self._needs, nodes)} that each worker needs"
+            if self._is_ours or waited_s > ROOM_S:
+                raise ConfigError(f"{text}: see --gpus and --threads")
+            text += "; waiting for one that has"
+        elif room < wanted:
+            text = f"the cluster has room for {room} of {wanted} workers now; the others wait for more"
+        elif n_seats == 0 and waited_s > START_S:
+            text = "no worker has started yet: is the cluster busy with other work?"
+        if text and text != self._told:
+            self._tell(text)
+        self._told = text
 
     def _assign(self) -> None:
         """Give what waits to the seats with the least to do."""
@@ -234,16 +261,6 @@ def _reason(error: Exception) -> str:
     return (lines[-1] if "creation task" in lines[0] else lines[0]) if lines else type(error).__name__
 
 
-def _answers(address: str) -> bool:
-    """Whether anybody listens at HOST:PORT."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
-    except (OSError, ValueError):
-        return False
-    return True
-
-
 def _connect(address: str) -> Any:
     """Ray, connected to a cluster."""
     try:
@@ -252,8 +269,7 @@ def _connect(address: str) -> Any:
         raise ConfigError(
             "--ray needs a package that is not installed: pip install 'stemwise[cluster]'"
         ) from error
-    if ":" in address and "//" not in address and not _answers(address):  # Ray itself would try for minutes
-        raise ConfigError(f"there is no Ray cluster at {address!r}: nobody answers there")
+    check_address(address)
     own: dict[str, Any] = {}
     if address == LOCAL:
         own = {"object_store_memory": STORE_BYTES, "include_dashboard": False}

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import typer
+
 from stemwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,12 +33,15 @@ class Workers:
         """The settings with the device that a cluster's workers are given.
 
         Raises:
-            ConfigError: if both name a device, and another one.
+            ConfigError: if both name a device, and another one, or no cluster can be at the address.
         """
         if self.ray is None:
             if self.gpus:
                 raise ConfigError("--gpus is for the workers of a cluster: name it with --ray")
             return settings
+        from stemwise.batch.address import check_address
+
+        check_address(self.ray)
         given = "cuda" if self.gpus else "cpu"
         if settings.device not in ("auto", given):
             wanted = "leave out --gpus" if self.gpus else "say how many GPUs each worker has, with --gpus"
@@ -65,7 +70,13 @@ class Workers:
             from stemwise.batch.cluster import ClusterExecutor
 
             return ClusterExecutor(
-                self.ray, root=root, n_workers=self.n, threads=threads, gpus=self.gpus, ahead=1
+                self.ray,
+                root=root,
+                n_workers=self.n,
+                threads=threads,
+                gpus=self.gpus,
+                ahead=1,
+                tell=lambda text: typer.echo(f"note: {text}", err=True),
             )
         from stemwise.batch.local import LocalExecutor
 
