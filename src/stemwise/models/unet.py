@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stemwise.errors import ConfigError, ShapeError
+from stemwise.exact import ExactConv2d
 
 Activation = Literal["relu", "leaky_relu", "elu"]
 BATCH_NORM_EPS = 1e-3  # Keras' default, not torch's
@@ -95,7 +96,7 @@ class StemUNet(nn.Module):
             for i in range(n_levels)
         )
         self.decoder_norm = nn.ModuleList(nn.BatchNorm2d(n, eps=BATCH_NORM_EPS) for n in up_out)
-        self.output = nn.Conv2d(1, 2, 4, dilation=2, padding=3)
+        self.output = ExactConv2d(1, 2, 4, dilation=2, padding=3)
 
     def forward(self, magnitude: Tensor) -> Tensor:
         skips: list[Tensor] = []
