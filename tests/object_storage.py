@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 _SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>try later</Message></Error>"
 _HEADERS = b"HTTP/1.1 503 Slow Down\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
 BUSY = _HEADERS % len(_SLOW_DOWN) + _SLOW_DOWN
-START_S = 30
+START_S = 120
 
 
 class S3Server:

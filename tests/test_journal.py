@@ -202,7 +202,7 @@ def test_no_two_processes_have_the_same_song(url: str) -> None:
             process.start()
         ended, ids = 0, []
         while ended < len(processes):
-            id = taken.get(timeout=60)
+            id = taken.get(timeout=120)
             ended += id is None
             ids += [id] if id is not None else []
         for process in processes:
