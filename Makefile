@@ -20,8 +20,9 @@ check: install-dev
 	$(RUN)/codespell
 	$(RUN)/mypy
 
+# A file of tests stays in one process, so that what its tests share is made once.
 tests: install-dev
-	$(RUN)/pytest
+	$(RUN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-openvino: install-dev
 	$(RUN)/pip install --quiet --constraint constraints.txt openvino

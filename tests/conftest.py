@@ -16,18 +16,33 @@ SHARED = Path(__file__).parents[2] / "shared"
 TESTED_POSTGRES = "STEMWISE_TEST_POSTGRES"  # the URL of a database that may be emptied
 
 
+def pytest_configure() -> None:
+    """One thread in the processes that tests start, as in tests themselves."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture
 def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
-def two_threads() -> Iterator[None]:
-    """The same number of threads everywhere, so that bit-identity means the same everywhere."""
+def one_thread() -> Iterator[None]:
+    """The same number of threads everywhere, so that bit-identity means the same everywhere.
+
+    And one: the networks of tests are small, and on a machine that has other things to do, several threads
+    mostly wait for each other.
+    """
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def two_threads(one_thread: None) -> None:
+    """For what several threads might change."""
+    torch.set_num_threads(2)
 
 
 @pytest.fixture

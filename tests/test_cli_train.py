@@ -15,7 +15,7 @@ from stemwise.errors import ConfigError
 from stemwise.train import loop
 from stemwise.train.config import TrainConfig
 from stemwise.train.state import TrainState
-from training import no_extras, one_thread, tiny_model, tiny_run, write_songs  # noqa: F401
+from training import no_extras, tiny_model, tiny_run, write_songs  # noqa: F401
 
 
 def invoke(*arguments: object) -> Result:

@@ -19,7 +19,7 @@ from stemwise.checkpoint import read_model
 from stemwise.cli import app
 from stemwise.cli import spleeter as spleeter_cli
 from stemwise.train import compose
-from training import no_extras, one_thread, write_songs  # noqa: F401
+from training import no_extras, write_songs  # noqa: F401
 
 PAGE = Path(__file__).parents[1] / "docs" / "training.md"
 STEMS = ("vocals", "drums", "bass", "other")

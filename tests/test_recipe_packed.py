@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ from stemwise.metrics import sdr
 from stemwise.train.compose import read_config
 from stemwise.train.loop import train
 from stemwise.types import STEMS
-from training import no_extras, one_thread  # noqa: F401
+from training import no_extras  # noqa: F401
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "default_model"
 RATE = 44_100
@@ -34,11 +35,15 @@ FOUR = STEMS[:4]
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def recipe(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    monkeypatch.syspath_prepend(str(RECIPE))
+def import_recipe(patch: pytest.MonkeyPatch) -> SimpleNamespace:
+    patch.syspath_prepend(str(RECIPE))
     names = ("pack", "unpack", "packed_excerpts", "pieces", "train_packed")
     return SimpleNamespace(**{name: importlib.import_module(name) for name in names})
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    return import_recipe(monkeypatch)
 
 
 def notes(seconds: float, seed: int, channels: int = 2) -> np.ndarray:
@@ -80,16 +85,26 @@ def sounds_of(recipe: SimpleNamespace, place: Path) -> list[Any]:
     return found
 
 
-@pytest.fixture
-def packed(recipe: SimpleNamespace, tmp_path: Path) -> Path:
-    """A packed corpus in several shards."""
-    write_corpus(tmp_path)
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Songs and phrases, and in `packed` the same in several shards."""
+    place = tmp_path_factory.mktemp("corpus")
+    write_corpus(place)
     names = []
-    for sound in sounds_of(recipe, tmp_path):
-        recipe.pack.encode(sound, tmp_path / "packed" / "sounds")
-        names.append(sound.name)
-    shards = recipe.pack.write_shards(tmp_path / "packed", names, 200_000)
+    with pytest.MonkeyPatch.context() as patch:
+        recipe = import_recipe(patch)
+        for sound in sounds_of(recipe, place):
+            recipe.pack.encode(sound, place / "packed" / "sounds")
+            names.append(sound.name)
+        shards = recipe.pack.write_shards(place / "packed", names, 200_000)
     assert len(shards) > 2
+    return place
+
+
+@pytest.fixture
+def packed(corpus: Path, tmp_path: Path) -> Path:
+    """A copy of the packed corpus, beside one of what it was made from."""
+    shutil.copytree(corpus, tmp_path, dirs_exist_ok=True)
     return tmp_path / "packed"
 
 

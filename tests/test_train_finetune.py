@@ -12,7 +12,7 @@ from stemwise.train.config import TrainConfig
 from stemwise.train.loop import train
 from stemwise.train.state import TrainState
 from test_train_step import make, parts, weights
-from training import no_extras, one_thread, tiny_model, tiny_run, write_songs  # noqa: F401
+from training import no_extras, tiny_model, tiny_run, write_songs  # noqa: F401
 
 OLD = ("vocals", "drums", "other")
 

@@ -11,7 +11,7 @@ from stemwise.errors import ConfigError
 from stemwise.train import board, folder
 from stemwise.train.folder import RunFolder, environment
 from stemwise.train.loop import train
-from training import one_thread, tiny_run  # noqa: F401
+from training import tiny_run
 
 CPU = torch.device("cpu")
 

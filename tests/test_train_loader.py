@@ -10,7 +10,7 @@ from stemwise.train.loader import Example, examples
 from stemwise.train.objective import build_objective
 from stemwise.train.sources import load_sources
 from stemwise.train.state import TrainState
-from training import one_thread, tiny_run  # noqa: F401
+from training import tiny_run
 
 CPU = torch.device("cpu")
 

@@ -18,7 +18,7 @@ from stemwise.train.folder import RunFolder
 from stemwise.train.loop import train
 from stemwise.train.sources import load_sources
 from stemwise.train.state import TrainState
-from training import no_extras, one_thread, tiny_run, write_songs  # noqa: F401
+from training import no_extras, tiny_run, write_songs  # noqa: F401
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from stemwise.models import build
 from stemwise.stft import istft, stft
 from stemwise.train.config import TrainConfig
 from stemwise.train.objective import Objective, build_objective
-from training import one_thread, tiny_run  # noqa: F401
+from training import tiny_run
 
 
 def batch(config: TrainConfig, rng: torch.Generator) -> Batch:

@@ -9,7 +9,7 @@ from stemwise.data.dataset import step_rng
 from stemwise.errors import ConfigError
 from stemwise.train.sources import load_sources, split
 from stemwise.train.validation import passages
-from training import RATE, one_thread, tiny_run, write_songs  # noqa: F401
+from training import RATE, tiny_run, write_songs
 
 
 def test_held_out_songs_are_not_trained_on(tmp_path: Path) -> None:

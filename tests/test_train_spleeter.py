@@ -16,7 +16,7 @@ from stemwise.errors import ConfigError
 from stemwise.hub import load_model
 from stemwise.models import UNetConfig
 from stemwise.train.spleeter import spleeter_config
-from training import no_extras, one_thread, write_songs  # noqa: F401
+from training import no_extras, write_songs  # noqa: F401
 
 RATE = 44100
 SMALL = [2, 3, 4, 4, 4, 4]

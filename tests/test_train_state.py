@@ -11,7 +11,7 @@ from stemwise.train.objective import build_objective
 from stemwise.train.state import Standing, TrainState
 from stemwise.train.step import step
 from test_train_step import ALONE, make, parts, weights
-from training import TRUNK, one_thread, tiny_run  # noqa: F401
+from training import TRUNK, tiny_run
 
 
 def test_the_average_is_exponential_and_takes_batch_norm_along(tmp_path: Path) -> None:

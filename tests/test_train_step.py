@@ -14,7 +14,7 @@ from stemwise.train.loader import Example
 from stemwise.train.objective import build_objective
 from stemwise.train.state import TrainState
 from stemwise.train.step import learning_rate, step
-from training import one_thread, tiny_run  # noqa: F401
+from training import tiny_run
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 

@@ -12,7 +12,7 @@ from stemwise.metrics import sdr
 from stemwise.separate import Separator
 from stemwise.stft import istft, stft
 from stemwise.train.validation import Passage, passages, scores, separate
-from training import one_thread, tiny_model, tiny_run  # noqa: F401
+from training import tiny_model, tiny_run
 
 CPU = torch.device("cpu")
 

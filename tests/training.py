@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-import torch
 
+from conftest import one_thread  # noqa: F401
 from stemwise.models import BandSplitConfig, BLSTMConfig, ModelConfig, TrunkUNetConfig, UNetConfig
 from stemwise.stft import STFTConfig
 from stemwise.train import board, folder
@@ -21,12 +21,6 @@ BLSTM = BLSTMConfig(n_units=4)
 BANDSPLIT = BandSplitConfig(
     n_features=8, n_blocks=1, n_hidden=8, n_single_bins=64, band_width=8, group_sizes=(8,), n_groups=(9,)
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread(two_threads: None) -> None:
-    """These networks are so small that two threads mostly wait for each other."""
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
