@@ -22,7 +22,7 @@ from stemwise.server import Limits, Settings
 from stemwise.server.events import Events
 from stemwise.server.helper import Helper, HelperError
 from stemwise.server.jobs import MAX_STARTS, Jobs
-from stemwise.server.library import QUEUE, DiskFull, Library, QueueFull
+from stemwise.server.library import QUEUE, DiskFull, Library, Live, QueueFull
 from stemwise.server.paces import SONGS, Paces
 from stemwise.server.uploads import title_of
 from stemwise.worker import Done, Measured, ModelInfo, Models, Pace
@@ -91,6 +91,26 @@ def test_stems_that_another_journal_knows_are_left_alone(library: Library) -> No
     (foreign / "vocals.wav").write_text("a stem")
     library.open()
     assert (foreign / "vocals.wav").read_text() == "a stem"
+
+
+def test_songs_that_wait_know_when_they_will_be_done(library: Library) -> None:
+    rows = [add(library, title) for title in ("one", "two", "three", "endless", "four")]
+    for row, duration_s in zip(rows, (10.0, 20.0, 30.0, None, 40.0), strict=True):
+        library.journal.delete(row.id)
+        library.journal.add([replace(row, details={**row.details, "duration_s": duration_s})])
+
+    def waits() -> list[tuple[int | None, float | None]]:
+        return [(view["position"], view["eta_s"]) for view in library.waiting()]
+
+    assert waits() == [(place, None) for place in range(1, 6)]
+    library.pace_of = {"stemwise:4stems": Pace(0.5, 0.25)}.get
+    assert waits() == [(1, 3.0), (2, 8.5), (3, 16.5), (4, None), (5, None)]
+    library.journal.claim("w", QUEUE)
+    library.live[rows[0].id] = Live(0.5, "separating", 1.0)
+    assert waits()[:3] == [(None, 1.0), (1, 6.5), (2, 14.5)]
+    two = Library(replace(library.settings, n_workers=2), library.journal)
+    two.live, two.pace_of = library.live, library.pace_of
+    assert [view["eta_s"] for view in two.waiting()][:3] == [1.0, 3.25, 7.25]
 
 
 def test_there_is_room_for_so_much_only(library: Library) -> None:

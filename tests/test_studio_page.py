@@ -10,6 +10,11 @@ import soundfile
 from studio import NEEDS, ROOT, StudioServer, listen_for, open_song, play, write_song
 
 pytestmark = NEEDS
+DRAWN = """() => [...document.querySelectorAll("stem-wave")].every((wave) => {
+  const canvas = wave.firstElementChild?.shadowRoot.querySelector("canvas");
+  const { width, height } = canvas ?? { width: 0, height: 0 };
+  return width && new Set(canvas.getContext("2d").getImageData(0, 0, width, height).data).size > 2;
+})"""
 
 
 def test_a_song_goes_in_and_four_lanes_come_out(page: Any, tmp_path: Path) -> None:
@@ -38,13 +43,7 @@ def test_a_song_goes_in_and_four_lanes_come_out(page: Any, tmp_path: Path) -> No
     assert progress == sorted(progress)
     assert page.locator("#announcer").inner_text() == "example_song is ready."
     assert page.locator(".lane h2").all_inner_texts() == ["Vocals", "Drums", "Bass", "Other"]
-    page.wait_for_function(
-        """() => [...document.querySelectorAll("stem-wave")].every((wave) => {
-             const canvas = wave.firstElementChild?.shadowRoot.querySelector("canvas");
-             const { width, height } = canvas ?? { width: 0, height: 0 };
-             return width && new Set(canvas.getContext("2d").getImageData(0, 0, width, height).data).size > 2;
-           })"""
-    )
+    page.wait_for_function(DRAWN)
     page.get_by_role("button", name="Spectrogram of drums").click()
     page.wait_for_function("() => document.querySelector('.lane img')?.naturalWidth > 100")
     play(page)
@@ -137,3 +136,47 @@ def test_nothing_sticks_out_and_everything_has_a_name(
                  && !element.labels?.[0]?.innerText.trim()).map((element) => element.outerHTML)"""
         )
         assert nameless == []
+
+
+def test_songs_of_every_kind_are_shown_with_what_was_done_to_them(
+    page: Any, studio_server: StudioServer, tmp_path: Path
+) -> None:
+    example, rate = soundfile.read(ROOT / "examples" / "example_song.mp3")
+    short = example[: 4 * rate]
+    songs = {
+        "Silence": (np.zeros((rate, 2)), rate, "silence.wav"),
+        "One sample": (np.full((1, 2), 0.3), rate, "one.wav"),
+        "Telephone": (short[::6, 0], rate // 6, "telephone.wav"),
+        "Cinema": (short[:, [0, 1, 0, 1, 0, 1]] / 6, rate, "cinema.flac"),
+        "Cut off": (short, rate, "cut.mp3"),
+    }
+    for title, (samples, song_rate, name) in songs.items():
+        soundfile.write(tmp_path / name, samples, song_rate)
+        if title == "Cut off":
+            content = (tmp_path / name).read_bytes()
+            (tmp_path / name).write_bytes(content[: len(content) // 2])
+        id = studio_server.send(tmp_path / name, title)
+        assert studio_server.wait(id)["state"] == "done"
+        open_song(page, id)
+        page.wait_for_function(DRAWN)
+        if title != "One sample":  # which is over before anybody sees it
+            page.keyboard.press("Space")
+            page.locator(".play[data-state=playing]").wait_for()
+        assert page.get_by_role("alert").count() == 0
+        notes = {"Cinema": ["Its layout (5.1(side)) was mixed down to stereo."]}
+        if title == "Cut off":
+            assert "it may have been cut off" in page.locator(".notes").inner_text()
+        else:
+            assert page.locator(".notes").all_inner_texts() == notes.get(title, [])
+
+
+def test_models_to_be_downloaded_are_one_click_further(page: Any) -> None:
+    page.get_by_role("radio", name="stemwise:2stems").wait_for()
+    assert page.get_by_role("radio", name="spleeter").count() == 0
+    page.get_by_text("6 more models, to be downloaded first").click()
+    page.get_by_role("radio", name="spleeter:5stems", exact=False).first.check()
+    card = page.locator(".model:has(:checked)")
+    assert "Time: known once it is downloaded" in card.inner_text()
+    assert "197 MB to download first" in card.inner_text().replace("\u00a0", " ")
+    page.reload()  # and the choice of last time is seen
+    assert "spleeter:5stems" in page.locator(".model:has(:checked)").inner_text()

@@ -80,10 +80,9 @@ export function firstChoice(): void {
 }
 
 /** Seconds that songs of these durations will take; null where nobody can know yet. */
-export function expected(model: api.Model, durations: readonly (number | null)[]): number | null {
-  const { speed, per_song_s } = model;
-  if (!speed || per_song_s === null || !durations.length || durations.includes(null)) return null;
-  return durations.reduce<number>((sum, duration) => sum + per_song_s + duration! / speed, 0);
+export function expected({ speed, per_song_s }: api.Model, durations: readonly number[]): number | null {
+  if (!speed || per_song_s === null) return null;
+  return durations.reduce((sum, duration_s) => sum + per_song_s + duration_s / speed, 0);
 }
 
 export function forget(candidate: Candidate): void {

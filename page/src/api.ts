@@ -20,6 +20,8 @@ export interface Song {
   /** Unix seconds. */
   readonly created: number;
   readonly wall_s: number | null;
+  /** What one should know of how it was treated, each a sentence without its full stop. */
+  readonly notes: readonly string[];
 }
 
 export interface Model {

@@ -42,9 +42,11 @@ export function roughly(seconds: number): string {
   return `about ${(seconds / 3600).toFixed(1)} h`;
 }
 
+/** Not to be broken between number and unit. */
 export function size(bytes: number): string {
-  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)} GB`;
-  return bytes >= 1e7 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  if (bytes < 1e5) return `${Math.ceil(bytes / 1e3)}\u00a0kB`;
+  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)}\u00a0GB`;
+  return `${(bytes / 1e6).toFixed(bytes >= 1e7 ? 0 : 1)}\u00a0MB`;
 }
 
 /** +2.0, 0.0, −6.5, or "off" at `silent`. */

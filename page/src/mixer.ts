@@ -31,7 +31,7 @@ export class Mixer {
   trouble: string | null = null;
   readonly spectrograms = new Set<string>();
   readonly peaks = new Map<string, Peaks>();
-  /** The highest sample of all stems, so that all are drawn to one scale. */
+  /** The highest sample of all stems, so that all are drawn to one scale; of silence 1, and 0 until it is known. */
   highest = 0;
 
   private constructor(
@@ -159,7 +159,7 @@ export class Mixer {
       this.trouble = `The waveforms could not be drawn: ${(error as Error).message}`;
     }
     const sides = [...this.peaks.values()].flatMap(({ lowest, highest }) => [lowest, highest]);
-    this.highest = sides.reduce((top, side) => side.reduce((a, b) => Math.max(a, Math.abs(b)), top), 0);
+    this.highest = sides.reduce((top, side) => side.reduce((a, b) => Math.max(a, Math.abs(b)), top), 0) || 1;
     changed();
   }
 }

@@ -1,7 +1,7 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 import { expected, forget, propose, separate, separatePath, setChoice } from "../adding.ts";
 import type { Model } from "../api.ts";
-import { clock, count, roughly, size } from "../format.ts";
+import { clock, count, roughly, size, spoken } from "../format.ts";
 import { type Candidate, studio } from "../studio.ts";
 import * as icons from "./icons.ts";
 
@@ -27,7 +27,7 @@ function dropZone(): TemplateResult {
     <div class="row">${chooser("Choose songs", false, true)}${chooser("Choose a folder", true)}</div>
     ${
       limits
-        ? html`<small>Up to ${size(limits.bytes)} and ${clock(limits.duration_s)} a song</small>`
+        ? html`<small>Up to ${size(limits.bytes)} and ${spoken(limits.duration_s)} a song</small>`
         : nothing
     }
   </section>`;
@@ -46,9 +46,14 @@ function stemNames(stems: readonly string[]): TemplateResult {
   return html`<span class="stems">${stems.map((stem) => html`<span data-stem=${stem}>${stem}</span>`)}</span>`;
 }
 
+/** Seconds, of those songs of which they are known. */
+function lengths(): number[] {
+  return studio.candidates.map(({ duration_s }) => duration_s).filter((duration_s) => duration_s !== null);
+}
+
 function timeLine(model: Model): string {
-  const durations = studio.candidates.map(({ duration_s }) => duration_s);
-  const total = expected(model, durations);
+  const known = lengths();
+  const total = known.length ? expected(model, known) : null;
   if (total !== null) return `Takes ${roughly(total)}`;
   const usual = expected(model, [240]);
   if (usual !== null) return `A 4-minute song in ${roughly(usual)}`;
@@ -71,6 +76,23 @@ function modelCard(model: Model): TemplateResult {
     <span class="about">${model.description}</span>
     <small><b>${timeLine(model)}</b> · ${place} · ${model.licence}</small>
   </label>`;
+}
+
+/** Those that are here; what must be downloaded first is one click further, lest one has to scroll past it. */
+function modelChoice(): TemplateResult {
+  const [here, elsewhere] = [true, false].map((wanted) => studio.models.filter((model) => model.installed === wanted));
+  return html`<fieldset>
+    <legend>Model</legend>
+    <div class="models">${here!.map(modelCard)}</div>
+    ${
+      elsewhere!.length
+        ? html`<details ?open=${elsewhere!.some(({ name }) => name === studio.choice.model)}>
+            <summary>${count(elsewhere!.length, "more model")}, to be downloaded first</summary>
+            <div class="models">${elsewhere!.map(modelCard)}</div>
+          </details>`
+        : nothing
+    }
+  </fieldset>`;
 }
 
 function stemChoice(model: Model): TemplateResult | typeof nothing {
@@ -102,11 +124,13 @@ function candidates(): TemplateResult {
 }
 
 function startBar(model: Model): TemplateResult {
+  const unknown = studio.candidates.length - lengths().length;
+  const beside = unknown && unknown < studio.candidates.length ? `, not counting ${count(unknown, "song")} of unknown length` : "";
   return html`<div class="begin">
     <button class="button primary large" ?disabled=${!studio.isConnected} @click=${() => void separate()}>
       Separate ${count(studio.candidates.length, "song")}
     </button>
-    <p>${timeLine(model)}.</p>
+    <p>${timeLine(model)}${beside}.</p>
   </div>`;
 }
 
@@ -135,11 +159,7 @@ export function adding(): TemplateResult {
     ${
       model
         ? html`<section aria-label="How to separate">
-            <fieldset class="models">
-              <legend>Model</legend>
-              ${studio.models.map(modelCard)}
-            </fieldset>
-            ${stemChoice(model)}
+            ${modelChoice()} ${stemChoice(model)}
           </section>`
         : nothing
     }

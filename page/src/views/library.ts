@@ -14,7 +14,10 @@ export function stemDots(stems: readonly string[]): TemplateResult {
 }
 
 export function progressLine(song: Song): string {
-  if (song.state === "queued") return song.position ? `Waits, number ${song.position}` : "Waits";
+  if (song.state === "queued") {
+    const place = song.position ? `Waits, number ${song.position}` : "Waits";
+    return song.eta_s === null ? place : `${place} · done in ${roughly(song.eta_s)}`;
+  }
   const percent = `${Math.floor(song.progress * 100)} %`;
   if (song.eta_s !== null) return `${percent} · ${clock(Math.ceil(song.eta_s))} left`;
   return song.stage ? `${percent} · ${song.stage}` : percent;
@@ -80,8 +83,8 @@ function uploadRow(upload: Upload): TemplateResult {
 function summary(): TemplateResult | typeof nothing {
   const waiting = studio.songs.filter((song) => song.state === "queued" || song.state === "running");
   if (!waiting.length) return nothing;
-  const known = waiting.every((song) => song.eta_s !== null);
-  const left = known ? `, ${roughly(Math.max(...waiting.map((song) => song.eta_s!)))}` : "";
+  const known = waiting.every(({ eta_s, state }) => eta_s !== null || (state === "running" && waiting.length > 1));
+  const left = known ? `, ${roughly(Math.max(...waiting.map((song) => song.eta_s ?? 0)))}` : "";
   return html`<p class="summary">${count(waiting.length, "song")} to go${left}</p>`;
 }
 

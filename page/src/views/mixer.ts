@@ -131,7 +131,11 @@ export function mixerView(mixer: Mixer): TemplateResult {
   return html`<div class="mixer" data-zoom=${mixer.zoom}>
     <header class="title">
       <a class="quiet back" href="#/" aria-label="Back to the songs">${icons.back}</a>
-      <div><h1>${mixer.song.title}</h1><p>${facts(mixer)}</p></div>
+      <div>
+        <h1>${mixer.song.title}</h1>
+        <p>${facts(mixer)}</p>
+        ${mixer.song.notes.map((note) => html`<p class="notes">${note}.</p>`)}
+      </div>
       <div class="tools">
         ${zoomButtons(mixer)}
         <button class="quiet" aria-label="Keys" title="Keys (?)" @click=${openHelp}>${icons.keyboard}</button>

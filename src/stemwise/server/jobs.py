@@ -50,6 +50,7 @@ class Jobs:
         self.library, self.events, self.journal = library, events, library.journal
         self.models: dict[str, ModelInfo] = {}
         self.has_models = threading.Event()
+        library.pace_of = lambda model: self.paces.of(self.models[model]) if model in self.models else None
         self.paces = Paces(library.settings.data / "paces.json", library.settings.threads)
         self._running: dict[str, _Running] = {}
         self._lock = threading.Lock()

@@ -9,11 +9,12 @@
 Ids are made here. No name that somebody sent is ever the name of a file.
 """
 
+import math
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from stemwise.errors import StemwiseError
 from stemwise.journal import Journal, Row, State
 from stemwise.naming import portable_name
 from stemwise.server.settings import Settings
+from stemwise.worker import Pace
 
 QUEUE = "studio"
 QUEUED: tuple[State, ...] = ("queued",)
@@ -57,6 +59,7 @@ class Library:
             settings.data / name for name in ("songs", "incoming", "trials")
         )
         self.live: dict[str, Live] = {}
+        self.pace_of: Callable[[str], Pace | None] = lambda model: None  # as `Jobs` knows it
 
     def open(self) -> None:
         """Make the folders, and forget what never became a song.
@@ -153,7 +156,7 @@ class Library:
             self.remove(id)
         return old
 
-    def view(self, row: Row, position: int | None = None) -> dict[str, Any]:
+    def view(self, row: Row, position: int | None = None, eta_s: float | None = None) -> dict[str, Any]:
         """A song as `schemas.Song` has it."""
         details, is_running = row.details, row.state == "running"
         live = self.live.get(row.id, Live()) if is_running else Live(progress=float(row.state == "done"))
@@ -166,7 +169,7 @@ class Library:
             "state": row.state,
             "progress": live.progress,
             "stage": live.stage,
-            "eta_s": live.eta_s,
+            "eta_s": live.eta_s if is_running else eta_s,
             "position": position,
             "error": row.error if row.state == "failed" else None,
             "created": row.created,
@@ -178,16 +181,32 @@ class Library:
 
     def views(self, rows: list[Row]) -> list[dict[str, Any]]:
         """Songs with their places in the queue."""
-        places = self._places() if any(row.state == "queued" for row in rows) else {}
-        return [self.view(row, places.get(row.id)) for row in rows]
+        waits = self._waits() if any(row.state == "queued" for row in rows) else {}
+        return [self.view(row, *waits.get(row.id, ())) for row in rows]
 
     def waiting(self) -> list[dict[str, Any]]:
         """All songs that are queued or running."""
         return self.views(self.journal.rows(QUEUE, WAITING))
 
-    def _places(self) -> dict[str, int]:
-        queued = self.journal.rows(QUEUE, QUEUED)
-        return {row.id: place for place, row in enumerate(queued, start=1)}
+    def _waits(self) -> dict[str, tuple[int, float | None]]:
+        """Of each queued song its place, and the seconds until it is done if all before it are known."""
+        waiting = self.journal.rows(QUEUE, WAITING)
+        left_s = sum(self._left_s(row) for row in waiting if row.state == "running")
+        waits: dict[str, tuple[int, float | None]] = {}
+        for row in waiting:
+            if row.state == "queued":
+                left_s += self._left_s(row)
+                eta_s = None if math.isnan(left_s) else left_s / self.settings.n_workers
+                waits[row.id] = len(waits) + 1, eta_s
+        return waits
+
+    def _left_s(self, row: Row) -> float:
+        """Seconds that a song still takes; NaN if nobody knows."""
+        live, pace = self.live.get(row.id), self.pace_of(row.parameters["model"])
+        if live is not None and live.eta_s is not None:
+            return live.eta_s
+        duration_s = row.details.get("duration_s")
+        return math.nan if pace is None or duration_s is None else pace.wall_s(duration_s)
 
 
 def _size(folder: Path) -> int:

@@ -187,7 +187,8 @@ def _published(record: "PublishedModel") -> ModelInfo:
         stems=(record.two_stems, ACCOMPANIMENT) if record.two_stems else record.stems,
         two_stems=_two_stems(record.stems, record.two_stems),
         licence=record.licence,
-        description=f"hears up to {record.bandwidth_hz / 1000:.1f} kHz; trained on {record.training_data}",
+        description=f"hears up to {record.bandwidth_hz / 1000:.1f} kHz;"
+        f" training data: {record.training_data}",
         bytes=size_bytes(record),
         installed=is_installed(record),
     )
