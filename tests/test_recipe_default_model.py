@@ -36,7 +36,8 @@ def test_every_trial_is_a_run(path: Path) -> None:
         name: read_config(RECIPE / plan["base"], [*plan["set"], *changes])
         for name, changes in plan["trials"].items()
     }
-    assert len({run.steps for run in runs.values()}) == 1, "trials are compared at equal length"
+    if path.stem == "data_trials":  # networks are compared at equal time instead
+        assert len({run.steps for run in runs.values()}) == 1, "trials are compared at equal length"
 
 
 def here(command: list[str], *, check: bool, env: dict[str, str], stdout: TextIO, stderr: TextIO) -> None:
