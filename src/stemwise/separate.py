@@ -36,7 +36,7 @@ class Separator:
         model: a name (`stemwise:4stems`, `spleeter:2stems`), a path, or a loaded `Model`.
         device: `auto` (CUDA, then MPS, then CPU) or torch's name for one.
         precision: of the network: `auto`, `float32`, `bfloat16`, `float16`. `auto` takes bfloat16 where
-            the processor computes it in hardware and a probe says that songs stay within 45 dB SDR of float32.
+            the processor computes it in hardware and, by a probe, stems stay within 45 dB SDR of float32.
         stems: only these of the stems, in the model's order; None for all.
         two_stems: give this stem and the sum of the others, `accompaniment`.
         residual: give what the stems leave of the mixture too, as `residual`.
