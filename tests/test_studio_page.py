@@ -142,9 +142,9 @@ def test_songs_of_every_kind_are_shown_with_what_was_done_to_them(
     page: Any, studio_server: StudioServer, tmp_path: Path
 ) -> None:
     example, rate = soundfile.read(ROOT / "examples" / "example_song.mp3")
-    short = example[: 4 * rate]
+    short = example[: 10 * rate]
     songs = {
-        "Silence": (np.zeros((rate, 2)), rate, "silence.wav"),
+        "Silence": (np.zeros((10 * rate, 2)), rate, "silence.wav"),
         "One sample": (np.full((1, 2), 0.3), rate, "one.wav"),
         "Telephone": (short[::6, 0], rate // 6, "telephone.wav"),
         "Cinema": (short[:, [0, 1, 0, 1, 0, 1]] / 6, rate, "cinema.flac"),
@@ -158,10 +158,10 @@ def test_songs_of_every_kind_are_shown_with_what_was_done_to_them(
         id = studio_server.send(tmp_path / name, title)
         assert studio_server.wait(id)["state"] == "done"
         open_song(page, id)
+        page.get_by_role("heading", name=title, exact=True).wait_for()  # and not the song before
         page.wait_for_function(DRAWN)
         if title != "One sample":  # which is over before anybody sees it
-            page.keyboard.press("Space")
-            page.locator(".play[data-state=playing]").wait_for()
+            play(page)
         assert page.get_by_role("alert").count() == 0
         notes = {"Cinema": ["Its layout (5.1(side)) was mixed down to stereo."]}
         if title == "Cut off":
