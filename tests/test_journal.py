@@ -247,6 +247,20 @@ def test_what_was_said_survives_a_kill(url: str) -> None:
         assert journal.release("w") == 1
 
 
+def test_a_queue_is_held_by_one_only(url: str) -> None:
+    first, second = Journal(url), Journal(url)
+    first.hold("q")
+    if "postgresql" in url:
+        with pytest.raises(JournalError, match="is used by another server: give each a database"):
+            second.hold("q")
+    second.hold("another queue")
+    assert first.add([song()]) == 1
+    assert second.claim("w", "q") is not None  # nobody is kept from single songs
+    first.close()
+    second.hold("q")
+    second.close()
+
+
 def test_a_commit_is_synced(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal, journal._engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"

@@ -3,6 +3,8 @@
 import json
 import random
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -204,6 +206,24 @@ def test_songs_in_a_database_of_postgresql_survive_a_crash(postgres: str, tmp_pa
     assert server.client.get("/api/songs", params={"search": "a\0_%"}).json()["total"] == 0
     assert not (server.data / "journal.sqlite").exists()
     server.stop()
+
+
+def test_a_second_server_is_kept_off_the_database(postgres: str, tmp_path: Path) -> None:
+    first = Server(tmp_path / "first", "--database", postgres)
+    noise = write_wav(tmp_path / "noise.wav", song(60 * 44100))
+    id = first.add(noise).json()["id"]
+    first.wait(id, "running")
+    command = [sys.executable, "-m", "stemwise", "serve", "--no-open", "--port", "0", "--database", postgres]
+    command += ["--data", str(tmp_path / "second")]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert refused.returncode != 0
+    assert "is used by another server: give each a database" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert first.wait(id)["state"] == "done"  # it was not taken away
+    first.kill()
+    second = Server(tmp_path / "third", "--database", postgres)
+    assert second.client.get("/api/status").status_code == 200
+    second.stop()
 
 
 def test_a_song_that_hides_its_length_is_found_out(folder: Path, tmp_path: Path) -> None:

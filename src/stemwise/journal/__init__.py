@@ -29,6 +29,7 @@ __all__ = ["STATES", "VERSION", "Journal", "Row", "State"]
 
 PIECE = 500  # rows a statement
 LOCK = 7736  # any number that is always the same
+_KEEP_ALIVE = ("idle = 10", "interval = 5", "count = 3")  # seconds: who lost its machine is known to be gone
 _COLUMNS = [song[column.name] for column in fields(Row)]
 # What a song loses that is to be done anew.
 _ANEW = {"state": "queued", "attempts": 0, "not_before": 0.0, "error": None, "worker": None,
@@ -55,6 +56,7 @@ class Journal:
     ) -> None:
         self.clock = clock
         self._engine = engine(url, create=create)
+        self._holds: list[sql.Connection] = []
         self.name = self._engine.url.render_as_string(hide_password=True).removeprefix("sqlite:///")
         with self._writing() as connection:
             if self._engine.dialect.name == "postgresql":  # two that make tables take turns
@@ -76,7 +78,29 @@ class Journal:
         self.close()
 
     def close(self) -> None:
+        for connection in self._holds:
+            connection.close()
         self._engine.dispose()
+
+    def hold(self, queue: str) -> None:
+        """Alone serve a queue, of all on any machine, until this journal is closed or its process ends.
+
+        PostgreSQL alone keeps others out; whoever has a journal in a file locks a folder of his own.
+
+        Raises:
+            JournalError: if somebody else holds it.
+        """
+        if self._engine.dialect.name != "postgresql":
+            return
+        with self._errors():
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            connection.detach()  # it is closed in the end, and does not go back into the pool
+            self._holds.append(connection)
+            for setting in _KEEP_ALIVE:
+                connection.exec_driver_sql(f"SET tcp_keepalives_{setting}")
+            own = sql.func.pg_try_advisory_lock(LOCK, sql.func.hashtext(queue))
+            if not connection.scalar(sql.select(own)):
+                raise JournalError(f"journal {self.name} is used by another server: give each a database")
 
     def add(self, rows: Iterable[Row]) -> int:
         """Queue songs. One that is there with the same parameters keeps its state; where it lies may change.

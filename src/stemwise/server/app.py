@@ -21,7 +21,7 @@ from stemwise.server.events import Events
 from stemwise.server.guard import Guard, policy
 from stemwise.server.helper import Busy, Helper, HelperError
 from stemwise.server.jobs import Jobs
-from stemwise.server.library import DiskFull, Library, QueueFull
+from stemwise.server.library import QUEUE, DiskFull, Library, QueueFull
 from stemwise.server.settings import Settings
 from stemwise.server.state import Studio
 from stemwise.server.uploads import BadForm, TooLarge
@@ -50,10 +50,11 @@ def create_app(settings: Settings) -> FastAPI:
     Its journal is opened at once, so that what is wrong with it is said before anything is served.
 
     Raises:
-        JournalError: if the journal cannot be opened.
+        JournalError: if the journal cannot be opened, or another server uses it.
     """
     settings.data.mkdir(parents=True, exist_ok=True)
     journal = Journal(settings.database or settings.data / "journal.sqlite")
+    journal.hold(QUEUE)
     events = Events()
     library = Library(settings, journal)
     studio = Studio(settings, library, Jobs(library, events), events, Helper())
