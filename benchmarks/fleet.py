@@ -115,7 +115,7 @@ class _Seat:
     began: float = 0.0
 
 
-class _Simulation:
+class Simulation:
     def __init__(self, fleet: Fleet) -> None:
         self.fleet, self.out = fleet, Outcome()
         rng = self.rng = np.random.default_rng(fleet.seed)
@@ -297,4 +297,4 @@ class _Simulation:
 
 def simulate(fleet: Fleet) -> Outcome:
     """Run a batch to its end."""
-    return _Simulation(fleet).run()
+    return Simulation(fleet).run()
