@@ -27,13 +27,7 @@ class S3Server:
         self.url = f"http://127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + START_S
-        while True:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-                return
-            assert self._process.poll() is None, "the server has ended"
-            assert time.monotonic() < deadline, "the server does not start"
-            time.sleep(0.05)
+        _wait_for(self.port, self._process)
 
     def close(self) -> None:
         self._process.kill()
@@ -62,6 +56,37 @@ class S3Server:
             f"{self.url}/moto-api/reset-auth", data=count.encode(), headers=headers, method="POST"
         )
         urllib.request.urlopen(request).close()
+
+
+class GcsServer:
+    """An emulator of Google's storage in a process of its own; `url` is where it listens."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        # It answers one connection at a time, and clients keep theirs.
+        code = "import http.server, sys; http.server.HTTPServer = http.server.ThreadingHTTPServer\n"
+        code += "from gcp_storage_emulator.server import create_server\n"
+        code += "create_server('127.0.0.1', int(sys.argv[1]), in_memory=True).run()"
+        command = [sys.executable, "-c", code, str(self.port)]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _wait_for(self.port, self._process)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_S
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        assert process.poll() is None, "the server has ended"
+        assert time.monotonic() < deadline, "the server does not start"
+        time.sleep(0.05)
 
 
 class BadNetwork:

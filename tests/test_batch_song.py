@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from batches import FACTS, write_songs
-from stemwise.batch import song
+from stemwise.batch import cluster, local, seat, song
 from stemwise.batch.catalogue import Entry
 from stemwise.batch.enlist import new_rows
 from stemwise.batch.local import LocalExecutor
@@ -76,6 +76,11 @@ def test_auto_means_what_this_machine_found_and_nothing_else_does(job: Job) -> N
         assert (made.task.precision, made.task.stems, made.limit_s) == (wanted, ("vocals",), 5.0)
         assert made.task.paths == {stem: f"s3://bucket/out/a/{stem}.wav" for stem in FACTS.stems}
         assert job_of(row, "out", {}).task.precision == asked
+
+
+def test_nothing_that_may_run_elsewhere_knows_the_journal() -> None:
+    for module in (song, seat, local, cluster):
+        assert "Journal" not in vars(module), f"{module.__name__}: the driver alone writes the journal"
 
 
 def test_an_outcome_holds_hashes_and_times(job: Job) -> None:

@@ -102,6 +102,17 @@ def test_a_catalogue_is_separated_verified_and_reported(
     assert command("status", output)[1].splitlines()[1] == "queued        2 songs, 0 s of audio"
 
 
+@pytest.mark.usefixtures("facts_at_once")
+def test_a_run_does_not_begin_where_the_disk_cannot_hold_it(  # type: ignore[no-untyped-def]
+    command, model: str, songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stemwise.batch.plan.free_bytes", lambda folder: 1000)
+    status, out, err = command("run", songs, "-o", tmp_path / "out", "-p", model, "-q")
+    assert (status, out) == (2, "")
+    assert err.startswith("error: the stems need 0.0 GB, 0.0 GB are free: ")
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_error_names_its_song_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     row = Row(id="new\nline.wav", queue="batch", source="/music/new\nline.wav", title="new\nline.wav")
     with watching([row], quiet=False) as watch:
@@ -126,9 +137,10 @@ def test_a_plan_writes_nothing_and_a_run_goes_on_without_its_inputs(  # type: ig
     assert "unreadable    1 song" in out
     assert "workers       1 × cpu" in out
     assert not output.exists()
-    command("run", songs, "-o", output, "-p", model, "-w", 1)
-    command("retry", output, "two.wav")
-    status, out, err = command("run", "-o", output, "-p", model, "-w", 1)
+    journal = ("--journal", tmp_path / "elsewhere.sqlite")
+    command("run", songs, "-o", output, "-p", model, "-w", 1, *journal)
+    command("retry", output, "two.wav", *journal)
+    status, out, err = command("run", "-o", output, "-p", model, "-w", 1, *journal)
     assert (status, err) == (0, "")
     assert "1 song done now" in out
 

@@ -1,33 +1,40 @@
 """The clients of object storage: found by a URL's scheme, and what they raise told in one line."""
 
 import errno
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from stemwise.errors import ConfigError, StorageError
+from stemwise.errors import ConfigError, StemwiseError, StorageError
 
 NEEDS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp", "https": "aiohttp"}
 EXTRA = {"s3fs": "s3", "gcsfs": "gs", "aiohttp": "http"}
 READ_ONLY = ("http", "https")
-HOW_TO_GET_IN = "for s3://, check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials"
+HOW_TO_GET_IN = (
+    "for s3://, check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials;"
+    " for gs://, GOOGLE_APPLICATION_CREDENTIALS, or gcloud auth application-default login"
+)
 # What a client raises that is no OSError: module → classes. Looked up among what is imported when it happens.
 FOREIGN = {
     "botocore.exceptions": ("BotoCoreError", "ClientError"),
     "aiohttp": ("ClientError",),
     "gcsfs.retry": ("HttpError",),
     "google.auth.exceptions": ("GoogleAuthError",),
+    "builtins": ("ValueError",),  # gcsfs, of a request that is refused as bad
 }
 NO_KEY = (
     "NoCredentialsError",
     "PartialCredentialsError",
     "CredentialRetrievalError",
     "DefaultCredentialsError",
+    "RefreshError",
 )
+REFUSED_STATUS = (401, 403)
 # Whatever is answered to these will be answered again.
-FINAL_KINDS = ("ParamValidationError", "InvalidEndpointError", "InvalidURL", "ProfileNotFound")
+FINAL_KINDS = ("ParamValidationError", "InvalidEndpointError", "InvalidURL", "ProfileNotFound", "ValueError")
 FINAL_NUMBERS = (
     errno.EINVAL,
     errno.ENOSYS,
@@ -57,6 +64,8 @@ def open_client(url: str, *, to_write: bool = False) -> tuple[Any, str]:
         )
     if to_write and scheme in READ_ONLY:
         raise ConfigError(f"{url}: {scheme}:// can only be read; stems go to a folder or to s3://")
+    if package == "gcsfs" and not logging.getLogger(package).handlers:
+        logging.getLogger(package).addHandler(logging.NullHandler())  # it logs, with traces, what it raises
     try:
         client = fsspec.filesystem(scheme, use_listings_cache=False)
     except (ValueError, ImportError) as error:
@@ -69,14 +78,14 @@ def errors_told(url: str) -> Iterator[None]:
     """Turn what a client raises into a `StorageError`, which says whether to try again."""
     try:
         yield
-    except StorageError:
+    except StemwiseError:
         raise
     except client_errors() as caught:
         error = _behind(caught)
         reason = " ".join(str(error).split()) or type(error).__name__
         if type(error).__name__ in NO_KEY:
             raise StorageError(f"{url}: no credentials were found ({reason}): {HOW_TO_GET_IN}") from error
-        if isinstance(error, PermissionError):
+        if isinstance(error, PermissionError) or _status(error) in REFUSED_STATUS:
             raise StorageError(f"{url}: access is refused ({reason}): {HOW_TO_GET_IN}") from error
         if isinstance(error, FileNotFoundError):
             raise StorageError(f"{url} does not exist") from error
@@ -97,9 +106,18 @@ def _behind(error: BaseException) -> BaseException:
     return cause if is_hidden and cause is not None else error
 
 
+def _status(error: BaseException) -> int | None:
+    """Of http, if the error tells: as aiohttp's do, and gcsfs's in one of two ways."""
+    for name in ("status", "code"):
+        value = getattr(error, name, None)
+        if isinstance(value, int | str) and str(value).isdecimal():
+            return int(value)
+    return 403 if type(error) is OSError and str(error).startswith("Forbidden: ") else None
+
+
 def _can_pass(error: BaseException) -> bool:
-    status = getattr(error, "status", None)  # of aiohttp's
-    if isinstance(status, int):
+    status = _status(error)
+    if status is not None:
         return status >= 500 or status in PASSING_STATUS
     is_final = type(error).__name__ in FINAL_KINDS or getattr(error, "errno", None) in FINAL_NUMBERS
     return not is_final

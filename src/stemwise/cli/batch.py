@@ -254,6 +254,7 @@ def _drive(journal: "Journal", chosen: _Chosen, policy: "Policy", *, quiet: bool
     )
     is_remote = storage.is_remote(chosen.root)
     folder = Path(tempfile.gettempdir() if is_remote else chosen.root)
+    folder.mkdir(parents=True, exist_ok=True)  # the journal may lie elsewhere
     executor = chosen.workers.executor(chosen.root, chosen.devices, chosen.threads)
     with _terminated_as_interrupted(), watching(chosen.examined.todo, quiet=quiet) as watch:
         driver = Driver(
@@ -294,7 +295,5 @@ def _terminated_as_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-app.command("status")(batch_journal.status)
-app.command("retry")(batch_journal.retry)
-app.command("report")(batch_journal.report)
-app.command("verify")(batch_journal.verify)
+for _command in (batch_journal.status, batch_journal.retry, batch_journal.report, batch_journal.verify):
+    app.command()(_command)
