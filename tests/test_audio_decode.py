@@ -1,4 +1,5 @@
 import struct
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from contracts import check_reader
 from sounds import noise, read, sdr_db, write, write_with_ffmpeg, write_with_video
-from stemwise.audio import AudioReader, Resampler
+from stemwise.audio import AudioReader, Resampler, source
 from stemwise.errors import ConfigError, DecodeError
 
 N = 100_003  # samples: no multiple of any codec's frame
@@ -157,6 +158,32 @@ def test_rubbish_behind_the_end_does_no_harm(tmp_path: Path, suffix: str) -> Non
     whole = read(path)
     path.write_bytes(path.read_bytes() + b"TAG" + bytes(125))
     np.testing.assert_array_equal(read(path), whole)
+
+
+def test_ffmpeg_calls_back_outside_of_the_main_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There an interruption would be raised inside the callback, and lost."""
+    callers, read_bytes = set(), source._LocalFile.read
+
+    def note(self: source._LocalFile, size: int) -> bytes:
+        callers.add(threading.current_thread())
+        return read_bytes(self, size)
+
+    monkeypatch.setattr(source._LocalFile, "read", note)
+    with AudioReader(write(tmp_path / "x.wav", noise(200_000))) as reader:
+        assert len(list(reader.blocks())) > 2
+        for _ in reader.blocks():
+            break
+    assert callers
+    assert threading.main_thread() not in callers
+
+
+def test_a_reader_may_be_closed_before_its_blocks_are(tmp_path: Path) -> None:
+    with AudioReader(write(tmp_path / "x.wav", noise(200_000))) as reader:
+        blocks = reader.blocks()
+        next(blocks)
+    blocks.close()  # type: ignore[attr-defined]
 
 
 def test_leaving_early_closes_the_file(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ packet cannot be decoded, and in flac, Ogg and WMA also where packets are missin
 
 import math
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,8 +106,10 @@ class AudioReader:
             raise ConfigError(f"sample_rate is {sample_rate}: it must be at least 1 Hz")
         self._source = Source(source, stream)
         self.name = self._source.name
+        # An interruption is raised in the main thread: inside callbacks of FFmpeg it would be lost.
+        self._thread = ThreadPoolExecutor(1, "decoder")
         try:
-            self.info, self._channel_names = self._read_headers()
+            self.info, self._channel_names = self._thread.submit(self._read_headers).result()
         except BaseException:
             self.close()
             raise
@@ -125,7 +128,8 @@ class AudioReader:
         self.close()
 
     def close(self) -> None:
-        """Delete the temporary copy of a stream."""
+        """Stop decoding, and delete the temporary copy of a stream."""
+        self._thread.shutdown(cancel_futures=True)
         self._source.close()
 
     @property
@@ -140,11 +144,24 @@ class AudioReader:
         """The samples, float32 `(channels, samples)`, about a second at a time.
 
         Integer formats are scaled to [-1, 1); others may exceed 1. Every call starts anew, but of a file
-        object only one may be under way at a time.
+        object only one may be under way at a time. Each block is decoded while the one before is in use.
 
         Raises:
             DecodeError: if the file cannot be read to its end.
         """
+        decoded = self._cut()
+        following = self._thread.submit(next, decoded, None)
+        try:
+            while (block := following.result()) is not None:
+                following = self._thread.submit(next, decoded, None)
+                yield block
+        finally:
+            if not following.cancel():
+                following.exception()  # waits for it
+            decoded.close()
+
+    def _cut(self) -> Generator[Block, None, None]:
+        """The samples from the offset on, as far as they are wanted."""
         with closing(self._resampled()) as resampled:
             position = 0
             for block in resampled:
