@@ -1,5 +1,6 @@
 import io
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,24 @@ def test_an_encoder_that_fails_in_its_thread_costs_the_song_and_leaves_nothing(
     with pytest.raises(EncodeError, match="no space"):
         separate_file(source, tmp_path / "out", separator=SEPARATOR)
     assert files_below(tmp_path) == ["song.wav"]
+
+
+def test_nothing_is_encoded_in_the_main_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There an interruption would be raised inside a callback of FFmpeg, and lost."""
+    callers = {}
+
+    def noting(name: str, method: Callable[..., None]) -> Callable[..., None]:
+        def note(self: AudioWriter, *args: object, **options: object) -> None:
+            callers.setdefault(name, set()).add(threading.current_thread())
+            method(self, *args, **options)
+
+        return note
+
+    for name in ("__init__", "write", "finish"):
+        monkeypatch.setattr(AudioWriter, name, noting(name, getattr(AudioWriter, name)))
+    separate_file(write_wav(tmp_path / "song.wav", song(10_000)), tmp_path, separator=SEPARATOR)
+    assert list(callers) == ["__init__", "write", "finish"]
+    assert threading.main_thread() not in set.union(*callers.values())
 
 
 def test_blocks_do_not_heap_up_before_a_slow_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

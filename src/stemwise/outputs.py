@@ -82,12 +82,28 @@ def parse_bitrate(text: str | None) -> int | None:
 
 
 class _Encoding:
-    """One writer in a thread of its own; its errors are raised by the next call."""
+    """One writer in a thread of its own; its errors are raised by the next call.
 
-    def __init__(self, writer: AudioWriter) -> None:
-        self.writer = writer
-        self._thread = ThreadPoolExecutor(1)
+    In the main thread an interruption could be lost: it would be raised inside a callback of FFmpeg.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "encoder")
         self._waiting: deque[Future[None]] = deque()
+        self._writer: AudioWriter | None = None
+        self._thread.submit(int).result()  # there is a thread to wait for before there is a file
+
+    @property
+    def writer(self) -> AudioWriter:
+        assert self._writer is not None, "open() comes first"
+        return self._writer
+
+    def open(self, make_writer: Callable[[], AudioWriter]) -> None:
+        self._waiting.append(self._thread.submit(self._open, make_writer))
+        self.wait()
+
+    def _open(self, make_writer: Callable[[], AudioWriter]) -> None:
+        self._writer = make_writer()
 
     def write(self, block: Block) -> None:
         self._waiting.append(self._thread.submit(self.writer.write, block))
@@ -102,6 +118,11 @@ class _Encoding:
 
     def stop(self) -> None:
         self._thread.shutdown(cancel_futures=True)
+
+    def discard(self) -> None:
+        self.stop()
+        if self._writer is not None:
+            self._writer.discard()
 
 
 class StemFiles:
@@ -134,7 +155,8 @@ class StemFiles:
     def open(self) -> None:
         for name, path in self.paths.items():
             self._make_folder(path.parent)
-            self._encodings[name] = _Encoding(self._new_writer(path))
+            self._encodings[name] = _Encoding()
+            self._encodings[name].open(partial(self._new_writer, path))
 
     def write(self, name: str, block: Block) -> None:
         """Append to a stem; the block must not be changed any more. An error of an earlier one is raised too.
@@ -178,8 +200,7 @@ class StemFiles:
 
     def discard(self) -> None:
         for encoding in self._encodings.values():
-            encoding.stop()
-            encoding.writer.discard()
+            encoding.discard()
         self._encodings.clear()
         for temporary, _ in self._beside:
             temporary.unlink(missing_ok=True)
