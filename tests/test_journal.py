@@ -247,18 +247,25 @@ def test_what_was_said_survives_a_kill(url: str) -> None:
         assert journal.release("w") == 1
 
 
-def test_a_queue_is_held_by_one_only(url: str) -> None:
-    first, second = Journal(url), Journal(url)
-    first.hold("q")
-    if "postgresql" in url:
-        with pytest.raises(JournalError, match="is used by another server: give each a database"):
-            second.hold("q")
-    second.hold("another queue")
-    assert first.add([song()]) == 1
-    assert second.claim("w", "q") is not None  # nobody is kept from single songs
-    first.close()
-    second.hold("q")
-    second.close()
+def test_a_queue_is_held_by_one_only(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stemwise.journal.PATIENCE_S", 0.2)
+    with Journal(url) as first, Journal(url) as second:
+        first.hold("q")
+        if "postgresql" in url:
+            with pytest.raises(JournalError, match="is used by another server: give each a database"):
+                second.hold("q")
+        second.hold("another queue")
+        assert first.add([song()]) == 1
+        assert second.claim("w", "q") is not None  # nobody is kept from single songs
+
+
+def test_a_queue_is_free_for_who_comes_just_before_its_holder_is_gone(url: str) -> None:
+    with Journal(url) as first, Journal(url) as second:
+        first.hold("q")
+        going = threading.Timer(0.3, first.close)
+        going.start()
+        second.hold("q")
+        going.join()
 
 
 def test_a_commit_is_synced(tmp_path: Path) -> None:

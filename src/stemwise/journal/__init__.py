@@ -29,7 +29,9 @@ __all__ = ["STATES", "VERSION", "Journal", "Row", "State"]
 
 PIECE = 500  # rows a statement
 LOCK = 7736  # any number that is always the same
+PATIENCE_S = 5.0  # a server of PostgreSQL frees what somebody held some moments after he is gone
 _KEEP_ALIVE = ("idle = 10", "interval = 5", "count = 3")  # seconds: who lost its machine is known to be gone
+_LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's appendix A, "Error Codes"
 _COLUMNS = [song[column.name] for column in fields(Row)]
 # What a song loses that is to be done anew.
 _ANEW = {"state": "queued", "attempts": 0, "not_before": 0.0, "error": None, "worker": None,
@@ -98,9 +100,15 @@ class Journal:
             self._holds.append(connection)
             for setting in _KEEP_ALIVE:
                 connection.exec_driver_sql(f"SET tcp_keepalives_{setting}")
-            own = sql.func.pg_try_advisory_lock(LOCK, sql.func.hashtext(queue))
-            if not connection.scalar(sql.select(own)):
-                raise JournalError(f"journal {self.name} is used by another server: give each a database")
+            connection.exec_driver_sql(f"SET lock_timeout = {round(1000 * PATIENCE_S)}")
+            try:
+                connection.execute(sql.select(sql.func.pg_advisory_lock(LOCK, sql.func.hashtext(queue))))
+            except sql.exc.OperationalError as error:
+                if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                    raise
+                raise JournalError(
+                    f"journal {self.name} is used by another server: give each a database"
+                ) from error
 
     def add(self, rows: Iterable[Row]) -> int:
         """Queue songs. One that is there with the same parameters keeps its state; where it lies may change.
