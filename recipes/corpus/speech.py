@@ -86,17 +86,17 @@ def spoken(text: str, voice: str) -> Recording:
         samples, rate = soundfile.read(path, dtype="float32")
     loud = np.flatnonzero(np.abs(samples) > 0.02 * np.abs(samples).max(initial=1e-6))
     mono = at_rate(samples[loud[0] : loud[-1] + rate // 50] if len(loud) else samples, rate)
-    return analyse(_widened(mono), 65, 350)
+    return analyse(widened(mono), 65, 350)
 
 
-def _widened(mono: Samples) -> Samples:
+def widened(mono: Samples, strength: float = 1.2) -> Samples:
     """Speech that ends at 8 kHz, with noise above that follows the band below."""
     if len(mono) < SAMPLE_RATE // 20:
         return mono
     envelope = sosfiltfilt(SLOW, np.abs(sosfilt(UPPER, mono))).clip(0)
     # Of its length, so that a word that is kept in memory is the same as one that is spoken again.
     noise = np.random.default_rng(len(mono)).standard_normal(len(mono))
-    return (mono + 1.2 * envelope * sosfilt(ABOVE, noise)).astype(np.float32)
+    return (mono + strength * envelope * sosfilt(ABOVE, noise)).astype(np.float32)
 
 
 def say(
