@@ -3,13 +3,16 @@
 A catalogue of equal songs is separated by each number of workers and threads. The steady state begins when
 each worker has done its first song (it has loaded PyTorch and the model by then) and ends with the first
 worker that finds no more; in it, `busy` is the share of the workers' time that they decode, compute and
-encode, so 1 is what network and codecs alone would allow. `--plan` asks `stemwise batch plan` first.
+encode. `of the limit` compares the steady state with what the processor seconds of decoding, separating and
+encoding a song, each measured alone on one thread (`parts.py alone`), would allow on all cores. `--plan` asks
+`stemwise batch plan` first.
 
 Usage: python benchmarks/catalogue.py [--songs 24] [--seconds 60] [--workers 2x1 1x2] [--precision float32]
 """
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import soundfile
 
 from material import write_mixture
 from measure import REPOSITORY, append_json_lines, machine, table, warn_if_busy
@@ -62,6 +67,15 @@ def measure(songs: Path, how: str, precision: str, folder: Path) -> dict[str, An
     }
 
 
+def limit_of(song: Path, precision: str) -> float:
+    """How many times real time the cores allow, going by what a song costs alone."""
+    script = REPOSITORY / "benchmarks" / "parts.py"
+    asked = [sys.executable, str(script), "alone", "stemwise:4stems", precision, str(song)]
+    costs = json.loads(subprocess.run(asked, check=True, capture_output=True, text=True).stdout)
+    seconds = soundfile.info(song).duration
+    return len(os.sched_getaffinity(0)) * seconds / sum(costs.values())
+
+
 def planned_s(songs: Path, how: str, precision: str, folder: Path) -> float:
     """Seconds that the plan tells."""
     asked = command(songs, folder / "nowhere", how, precision, "plan")
@@ -89,9 +103,11 @@ def main() -> None:
             for n in range(arguments.songs):
                 write_mixture(songs / f"{n:03}.flac", arguments.seconds)
         for precision in arguments.precision:
+            limit = limit_of(sorted(songs.iterdir())[0], precision)
             for how in arguments.workers:
                 plan_s = planned_s(songs, how, precision, Path(name)) if arguments.plan else None
-                results.append({**measure(songs, how, precision, Path(name)), "plan_s": plan_s})
+                result = measure(songs, how, precision, Path(name))
+                results.append({**result, "limit": limit, "plan_s": plan_s})
     append_json_lines(OUTPUT, [{**result, **machine()} for result in results])
     rows = [
         [
@@ -99,13 +115,23 @@ def main() -> None:
             f"{one['real_time']:.1f}",
             f"{one['four_minute_songs_an_hour']:.0f}",
             f"{one['busy']:.3f}",
+            f"{one['real_time'] / one['limit']:.1%}",
             f"{100 * one['journal_share']:.2f} %",
             f"{one['run_s']:.1f}",
             "" if one["plan_s"] is None else f"{one['plan_s']:.0f}",
         ]
         for one in results
     ]
-    head = ["workers", "× real time", "4-min songs an hour", "busy", "journal", "run, s", "plan, s"]
+    head = [
+        "workers",
+        "× real time",
+        "4-min songs an hour",
+        "busy",
+        "of the limit",
+        "journal",
+        "run, s",
+        "plan, s",
+    ]
     print(table(head, rows))
 
 

@@ -5,6 +5,7 @@ Usage: python benchmarks/parts.py PART WHICH PRECISION WHAT
     start-up MODEL PRECISION SONG       seconds from here to the first call of the network
     steady   MODEL PRECISION SECONDS    speed in the second half of a song of so many seconds
     stems    NUMBER PRECISION SECONDS   the same, of random U-Nets of Spleeter's shape
+    alone    MODEL PRECISION SONG       processor seconds of decoding, separating and encoding, on one thread
 """
 
 import json
@@ -87,9 +88,46 @@ def steady(model: str, precision: str, seconds: int) -> dict[str, float]:
     return {"x_real_time": (n_samples - begun[1]) / SAMPLE_RATE / (time.perf_counter() - begun[0])}
 
 
+def alone(model: str, precision: str, song: str) -> dict[str, float]:
+    """What one song costs, with nothing beside anything else; the second of two passes."""
+    import torch
+
+    from stemwise.audio import AudioReader, AudioWriter
+    from stemwise.device import keep_freed_memory
+    from stemwise.separate import Separator
+
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    separator = Separator(model, precision=precision)
+    costs: dict[str, float] = {}
+    for _ in range(2):
+        begun = time.process_time()
+        with AudioReader(song) as reader:
+            blocks = [torch.from_numpy(block) for block in reader.blocks()]
+            rate = reader.sample_rate
+        decoded = time.process_time()
+        separated = list(separator.stream(blocks, rate))
+        computed = time.process_time()
+        with tempfile.TemporaryDirectory() as folder:
+            for stem in separator.stems:
+                writer = AudioWriter(f"{folder}/{stem}.wav", codec="wav", sample_rate=rate, n_channels=2)
+                for block in separated:
+                    writer.write(block[stem].numpy())
+                writer.finish()
+                writer.publish()
+        costs = {
+            "decode_s": decoded - begun,
+            "network_s": computed - decoded,
+            "encode_s": time.process_time() - computed,
+        }
+    return costs
+
+
 if __name__ == "__main__":
     part, which, how, what = sys.argv[1:]
     if part == "start-up":
         start_up(which, how, what)
+    elif part == "alone":
+        print(json.dumps(alone(which, how, what)))
     else:
         print(json.dumps(steady(which, how, int(what))))
