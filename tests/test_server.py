@@ -312,6 +312,7 @@ def test_what_is_too_long_is_refused(server: Server, tmp_path: Path) -> None:
 
 def test_a_song_is_cancelled_within_a_second_and_tried_again(server: Server, long_song: Path) -> None:
     id = server.add(long_song).json()["id"]
+    server.wait(id, "running")
     waiting = server.add(long_song).json()
     assert (waiting["state"], waiting["position"]) == ("queued", 1)
 
