@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,25 @@ def test_a_failing_song_is_told_and_leaves_no_folder(tmp_path: Path, monkeypatch
     assert seconds == 0
     assert "growlybass is not there" in fault
     assert list(tmp_path.iterdir()) == []
+
+
+def attempt_or_die(folder: Path, number: int, seed: int) -> tuple[float, str]:
+    """Stands for a song: number 1 kills its process once, number 3 always."""
+    once = folder / "died"
+    if number == 3 or (number == 1 and not once.exists()):
+        once.touch()
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return float(number), ""
+
+
+def test_a_process_that_crashes_costs_its_own_song_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render, "attempt", attempt_or_die)
+    done = {number: (seconds, fault) for number, seconds, fault in render.finished(tmp_path, range(5), 1, 1)}
+    assert sorted(done) == list(range(5))
+    assert {n: seconds for n, (seconds, fault) in done.items() if not fault} == {0: 0, 1: 1, 2: 2, 4: 4}
+    assert done[3] == (0.0, "its process died 3 times")
 
 
 def test_credits_name_every_ingredient_and_counts_are_right(

@@ -15,8 +15,10 @@ import signal
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from song import make_song, stream
 
 SHORTEST_S, LONGEST_S = 45, 75
 SONGS_PER_WORKER = 60  # then new processes: sample libraries leave much behind in memory
+DEATHS = 3  # of its process, and a song has failed
 
 
 def render_song(folder: Path, number: int, seed: int) -> float:
@@ -89,14 +92,29 @@ def render_songs(folder: Path, numbers: Sequence[int], seed: int, jobs: int) -> 
 
 
 def finished(folder: Path, numbers: Sequence[int], seed: int, jobs: int) -> Iterator[tuple[int, float, str]]:
-    """Songs as they get ready: number, length in seconds, why there is none. Its processes end with it."""
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        numbers_by_future = {pool.submit(attempt, folder, number, seed): number for number in numbers}
-        try:
-            for future in as_completed(numbers_by_future):
-                yield numbers_by_future[future], *future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)  # when stopped, only what is under way is finished
+    """Songs as they get ready: number, length in seconds, why there is none. Its processes end with it.
+
+    The tools are not ours, and can crash: what was under way then is done again, by new processes.
+    """
+    deaths: Counter[int] = Counter()
+    left = dict.fromkeys(numbers)
+    while left:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            numbers_by_future = {pool.submit(attempt, folder, number, seed): number for number in left}
+            try:
+                for future in as_completed(numbers_by_future):
+                    number = numbers_by_future[future]
+                    result = future.result()
+                    del left[number]
+                    yield number, *result
+            except BrokenProcessPool:
+                # Songs are begun in their order: those that were under way are the first that are left.
+                deaths.update(list(left)[:jobs])
+            finally:
+                pool.shutdown(cancel_futures=True)  # when stopped, only what is under way is finished
+        for number in [number for number in left if deaths[number] == DEATHS]:
+            del left[number]
+            yield number, 0.0, f"its process died {DEATHS} times"
 
 
 def numbers_of(text: str) -> range:
