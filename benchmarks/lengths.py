@@ -1,7 +1,8 @@
 """How time and memory grow with the length of the song: a table and a plot.
 
 Whole processes as in `speed.py`, a flac into four 16-bit wav files, one run for each length; Spleeter
-joins in up to its own limit of ten minutes, its network in float32 up to an hour. Every length is rendered and deleted again.
+joins in up to its own limit of ten minutes, its network in float32 up to an hour. Every length is rendered
+and deleted again.
 
 Usage: python benchmarks/lengths.py [--seconds 30 60 ... 10800] [--plot docs/lengths.png]
 """
@@ -30,7 +31,7 @@ from speed import check_stems, contenders
 
 OUTPUT = REPOSITORY / "benchmarks" / "results" / "lengths.jsonl"
 LENGTHS = (30, 60, 120, 300, 600, 1800, 3600, 10800)
-# Spleeter's command reads no more of a song; of its network three hours tell no more than one, in six minutes.
+# Spleeter's command reads no more of a song; its network would take six minutes for three hours.
 LIMITS_S = {"spleeter": 600, "stemwise float32": 3600}
 COLOURS = {"spleeter": "#9aa0a6", "stemwise float32": "#2a6fdb", "stemwise, its own model": "#d9480f"}
 
