@@ -107,7 +107,7 @@ CHAINS: dict[str, Chain] = {
     ),
     "bass": Chain(
         low_cut=(14, 35),
-        high_cut=(180, 5000),
+        high_cut=(140, 2500),
         dull=0.8,
         tone=6,
         treble=(-10, 4),
