@@ -9,21 +9,26 @@ from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
+import torch
 
 from audio_files import write_wav
 from conftest import song
 from server_process import PATIENCE_S
 from stemwise.journal import Journal, Row
+from stemwise.outputs import FULL_SCALE
 
 pytest.importorskip("fastapi")
 
 from stemwise.server import Limits, Settings
 from stemwise.server.events import Events
-from stemwise.server.helper import Helper, HelperError
+from stemwise.server.helper import Helper, HelperError, Voice
 from stemwise.server.jobs import MAX_STARTS, Jobs
 from stemwise.server.library import QUEUE, DiskFull, Library, Live, QueueFull
 from stemwise.server.paces import SONGS, Paces
+from stemwise.server.sound import mix
 from stemwise.server.uploads import title_of
 from stemwise.worker import Done, Measured, ModelInfo, Models, Pace
 
@@ -250,6 +255,15 @@ def test_titles_are_for_people(library: Library, filename: str, title: str) -> N
     row = add(library, title_of(filename))
     assert row.title == title
     assert [path.name for path in (library.songs / row.id).iterdir()] == ["input"]
+
+
+def test_a_mix_of_any_peak_is_lowered_to_full_scale(tmp_path: Path) -> None:
+    stem = write_wav(tmp_path / "stem.wav", torch.tensor([[0.5, -0.5, 0.0]]), subtype="PCM_16")
+    for peak in np.linspace(1.001, 3, 50):
+        lowered_db = mix([Voice(path=stem, gain=2 * peak)], tmp_path / "mix.wav", "wav", "song", 0.0, None)
+        assert lowered_db == pytest.approx(20 * np.log10(FULL_SCALE / peak), abs=1e-5)
+        assert soundfile.read(tmp_path / "mix.wav", dtype="int16")[0].tolist() == [32767, -32767, 0]
+        (tmp_path / "mix.wav").unlink()
 
 
 def test_a_helper_that_is_killed_costs_one_request(tmp_path: Path) -> None:
