@@ -17,6 +17,7 @@ import torch
 from audio_files import write_wav
 from conftest import song
 from server_process import PATIENCE_S
+from stemwise.errors import JournalError
 from stemwise.journal import Journal, Row
 from stemwise.outputs import FULL_SCALE
 
@@ -214,6 +215,9 @@ class _Trying:
         time.sleep(0.001)
         return self.answers.pop(0) if self.answers else None
 
+    def cancel(self) -> None:
+        self.answers.clear()
+
     def close(self) -> None:
         self.told.append("close")
 
@@ -236,6 +240,45 @@ def test_a_song_goes_before_a_trial(library: Library, monkeypatch: pytest.Monkey
     jobs.stop()
     assert worker.told == ["try", "give way", row.id, "try", "close"]
     assert jobs.paces.of(MODEL) == Pace(0.5, 0.1)
+
+
+@pytest.mark.parametrize("broken", ["finish", "beat", "submit"])
+def test_a_song_that_the_server_cannot_end_fails_and_the_next_one_goes_on(
+    library: Library, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    worker, journal = _Trying(), library.journal
+    monkeypatch.setattr("stemwise.server.jobs.Worker", lambda threads: worker)
+    monkeypatch.setattr("stemwise.server.jobs.LOOK_S", 0.01)
+    monkeypatch.setattr("stemwise.server.jobs.BEAT_S", 0.0)
+    rows = [add(library, title) for title in ("one", "two")]
+    full, no_process = JournalError("the disk is full"), OSError("no process can be started")
+    troubles = {"fail": full, broken: no_process if broken == "submit" else full}
+
+    def fails_first(name: str, owner: Any) -> None:
+        works = getattr(owner, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            if name in troubles:
+                raise troubles.pop(name)
+            return works(*args, **options)
+
+        monkeypatch.setattr(owner, name, call)
+
+    fails_first("fail", journal)
+    fails_first(broken, worker if broken == "submit" else journal)
+    jobs = Jobs(library, Events())
+    jobs.start()
+    until = time.monotonic() + PATIENCE_S
+    while journal.count(QUEUE, ("done", "failed")) < 2 and time.monotonic() < until:
+        time.sleep(0.001)
+    jobs.stop()
+    first, second = (library.get(row.id) for row in rows)
+    assert first is not None
+    assert second is not None
+    assert (first.state, second.state, troubles) == ("failed", "done", {})
+    assert str(first.error).endswith(str(no_process if broken == "submit" else full))
+    assert library.view(first)["stems"] == ["vocals"]
+    assert [path.name for path in (library.songs / first.id).iterdir()] == ["input"]
 
 
 @pytest.mark.parametrize(
