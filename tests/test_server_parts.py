@@ -24,12 +24,14 @@ from stemwise.outputs import FULL_SCALE
 pytest.importorskip("fastapi")
 
 from stemwise.server import Limits, Settings
+from stemwise.server.app import create_app
 from stemwise.server.events import Events
 from stemwise.server.helper import Helper, HelperError, Voice
 from stemwise.server.jobs import MAX_STARTS, Jobs
 from stemwise.server.library import QUEUE, DiskFull, Library, Live, QueueFull
 from stemwise.server.paces import SONGS, Paces
 from stemwise.server.sound import mix
+from stemwise.server.state import Studio
 from stemwise.server.uploads import title_of
 from stemwise.worker import Done, Measured, ModelInfo, Models, Pace
 
@@ -77,6 +79,35 @@ def test_what_is_old_is_cleaned_up(library: Library) -> None:
     assert limited(library, stems_kept_s=0.001).clean_up() == [done.id, failed.id]
     assert [path.name for path in library.songs.iterdir()] == [waiting.id]
     assert library.input(waiting).exists()
+
+
+def test_a_clean_up_that_fails_is_tried_again_and_the_server_ends_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(Settings(data=tmp_path))
+    studio: Studio = app.state.studio
+    troubles: list[Exception] = [JournalError("the database is away"), PermissionError("no")]
+    told: list[str] = []
+
+    def clean_up() -> list[str]:
+        told.append("clean up")
+        if troubles:
+            raise troubles.pop()
+        return ["gone"]
+
+    monkeypatch.setattr("stemwise.server.app.CLEAN_UP_S", 0.001)
+    monkeypatch.setattr(studio.library, "clean_up", clean_up)
+    monkeypatch.setattr(studio.events, "publish", lambda kind, song: told.append(f"{kind} {song['id']}"))
+    monkeypatch.setattr(studio.jobs, "start", lambda: None)
+    monkeypatch.setattr(studio.jobs, "stop", lambda: told.append("stop"))
+
+    async def scene() -> None:
+        async with app.router.lifespan_context(app):
+            while "deleted gone" not in told:
+                await asyncio.sleep(0.001)
+
+    asyncio.run(asyncio.wait_for(scene(), PATIENCE_S))
+    assert (told[:4], told[-1]) == ([*3 * ["clean up"], "deleted gone"], "stop")
 
 
 def test_what_a_killed_server_left_is_gone_when_the_next_one_opens(library: Library) -> None:
