@@ -217,6 +217,19 @@ def test_a_trial_that_failed_is_not_repeated(tmp_path: Path) -> None:
     assert Paces(tmp_path / "paces.json", None).untried([MODEL]) == MODEL
 
 
+def test_a_server_answers_to_its_names_in_either_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "DESKTOP-AB12")
+    monkeypatch.setattr("socket.getfqdn", lambda: "Desktop-AB12.Home.arpa")
+    away = Settings(data=tmp_path, host="0.0.0.0", token="a long secret", names=("Studio.example",))
+    names = ("desktop-ab12", "DESKTOP-AB12", "desktop-ab12.home.arpa", "studio.example", "LocalHost")
+    assert [name for name in names if not away.answers_to(name)] == []
+    assert not away.answers_to("evil.example")
+    here = Settings(data=tmp_path, names=("Studio.example",))
+    assert [here.answers_to(name) for name in ("studio.example", "desktop-ab12")] == [True, False]
+
+
 class _Trying:
     """A worker whose first trial ends when it has to only."""
 
