@@ -7,11 +7,11 @@ others can reach the server there is a token.
 """
 
 import hmac
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -102,11 +102,8 @@ def _equal(shown: str, token: str) -> bool:
 
 
 def _cookie(headers: Headers) -> str:
-    try:
-        cookies = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return ""
-    return cookies[COOKIE].value if COOKIE in cookies else ""
+    """The token among the cookies of all that this host serves, some of which keep to no standard."""
+    return cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
 
 
 def _limited(scope: Scope, receive: Receive) -> Receive:
