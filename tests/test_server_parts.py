@@ -245,7 +245,8 @@ def test_the_token_is_found_among_other_services_cookies(tmp_path: Path, others:
         transport = httpx.ASGITransport(guard)
         async with httpx.AsyncClient(transport=transport, base_url="http://192.168.1.5:8765") as client:
             entered = await client.get("/", params={"token": settings.token})
-            cookie = entered.headers["set-cookie"].partition(";")[0]
+            cookie, *options = entered.headers["set-cookie"].split("; ")
+            assert {"HttpOnly", "SameSite=lax"} <= set(options)
             for sent in (f"{others}{cookie}", f"{cookie}; {others}"):
                 answer = await client.get("/api/songs", headers={"Cookie": sent.encode()})
                 assert answer.text == "in"

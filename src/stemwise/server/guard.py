@@ -76,7 +76,8 @@ class Guard:
         asked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
         if scope["path"] == "/" and scope["method"] == "GET" and asked and _equal(asked[0], token):
             entrance = RedirectResponse("/", 303)
-            entrance.set_cookie(COOKIE, token, max_age=30 * 86_400, httponly=True, samesite="strict")
+            # lax: browsers keep strict ones back on the redirect when the address was opened from a mail
+            entrance.set_cookie(COOKIE, token, max_age=30 * 86_400, httponly=True, samesite="lax")
             return entrance
         scheme, _, shown = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and _equal(shown.strip(), token):
