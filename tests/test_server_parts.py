@@ -165,6 +165,45 @@ def test_there_is_room_for_so_much_only(library: Library) -> None:
         limited(library, disk_bytes=1000).check_room(991)
 
 
+LONG = {"stems": ["vocals", "drums"], "sample_rate": 100, "n_channels": 2, "duration_s": 1000.5}  # 800 kB
+
+
+def test_songs_that_wait_keep_the_room_of_their_stems(library: Library) -> None:
+    def add_long(library: Library) -> Row:
+        upload = library.temporary()
+        upload.write_bytes(bytes(1000))
+        return library.add("long", "stemwise:4stems", None, LONG, upload)
+
+    small = limited(library, disk_bytes=2_000_000)
+    rows = [add_long(small) for _ in range(2)]
+    with pytest.raises(DiskFull, match="what songs that wait will need"):
+        add_long(small)
+    assert len(list(small.songs.iterdir())) == 2
+    room = 2_000_000 - 2 * 800_000 - 3 * 1000  # the third one's upload is there yet
+    assert small.check_room() == room
+    library.journal.claim("w", QUEUE)
+    (small.songs / rows[0].id / ".vocals.wav.0123.part").write_bytes(bytes(100_000))
+    assert small.check_room() == room  # what is written is not counted twice
+    library.journal.fail(rows[0].id, "w", "no")
+    small.remove_stems(rows[0].id)
+    assert small.check_room() == room + 800_000
+    library.journal.add([Row(id="next", queue=QUEUE, source="/", title="", parameters={}, details=LONG)])
+    with pytest.raises(DiskFull):
+        small.add_again(rows[0])
+
+
+def test_uploads_on_their_way_keep_their_room(library: Library) -> None:
+    small = limited(library, disk_bytes=2_000_000)
+    first, second = small.temporary(), small.temporary()
+    assert small.expect(first, 1_500_000) == 1_500_000
+    first.write_bytes(bytes(1_000_000))
+    assert small.expect(second, 1_500_000) == 500_000
+    with pytest.raises(DiskFull):
+        small.expect(small.temporary(), 1)
+    small.arrived(second)
+    assert small.expect(second, 1) == 1
+
+
 def test_a_song_during_which_servers_end_again_and_again_is_given_up(library: Library) -> None:
     row = add(library)
     for attempt in range(MAX_STARTS):
