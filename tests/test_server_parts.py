@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
@@ -24,6 +25,7 @@ from stemwise.outputs import FULL_SCALE
 
 pytest.importorskip("fastapi")
 
+from python_multipart.multipart import MultipartParser
 from starlette.responses import PlainTextResponse
 
 from stemwise.server import Limits, Settings
@@ -36,7 +38,7 @@ from stemwise.server.library import QUEUE, DiskFull, Library, Live, QueueFull
 from stemwise.server.paces import SONGS, Paces
 from stemwise.server.sound import mix
 from stemwise.server.state import Studio
-from stemwise.server.uploads import title_of
+from stemwise.server.uploads import receive_form, title_of
 from stemwise.worker import Done, Measured, ModelInfo, Models, Pace
 
 MODEL = ModelInfo(
@@ -406,6 +408,32 @@ def test_titles_are_for_people(library: Library, filename: str, title: str) -> N
     row = add(library, title_of(filename))
     assert row.title == title
     assert [path.name for path in (library.songs / row.id).iterdir()] == ["input"]
+
+
+def test_a_slow_disk_holds_up_its_own_upload_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
+    threads: list[tuple[str, threading.Thread]] = []
+    writes, syncs = MultipartParser.write, os.fsync
+
+    def write(self: MultipartParser, data: bytes) -> int:
+        threads.append(("write", threading.current_thread()))
+        return writes(self, data)
+
+    def sync(file: int) -> None:
+        threads.append(("sync", threading.current_thread()))
+        syncs(file)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in (head, 1000 * b"x", 1000 * b"y", b"\r\n--b--\r\n"):
+            yield piece
+
+    monkeypatch.setattr(MultipartParser, "write", write)
+    monkeypatch.setattr("os.fsync", sync)
+    form = asyncio.run(receive_form(pieces(), "multipart/form-data; boundary=b", tmp_path / "x", 2000))
+    assert form.n_bytes == 2000
+    assert (tmp_path / "x").read_bytes() == 1000 * b"x" + 1000 * b"y"
+    assert {name for name, _ in threads} == {"write", "sync"}
+    assert threading.main_thread() not in [thread for _, thread in threads]
 
 
 def test_a_mix_of_any_peak_is_lowered_to_full_scale(tmp_path: Path) -> None:
