@@ -354,6 +354,22 @@ def test_a_song_that_the_server_cannot_end_fails_and_the_next_one_goes_on(
     assert [path.name for path in (library.songs / first.id).iterdir()] == ["input"]
 
 
+def test_a_worker_is_closed_though_the_database_is_away(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = _Trying()
+
+    def release(name: str) -> int:
+        raise JournalError("the database is away")
+
+    monkeypatch.setattr("stemwise.server.jobs.Worker", lambda threads: worker)
+    monkeypatch.setattr(library.journal, "release", release)
+    jobs = Jobs(library, Events())
+    jobs.start()
+    jobs.stop()
+    assert worker.told[-1:] == ["close"]
+
+
 @pytest.mark.parametrize(
     ("filename", "title"),
     [

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -142,7 +143,8 @@ class Jobs:
         """End what this thread still has in the journal, now that it can be written again."""
         for row in self.journal.rows(QUEUE, RUNNING):
             if row.worker == name:
-                self.library.remove_stems(row.id)
+                with suppress(OSError):  # on a full disk the journal may need this room
+                    self.library.remove_stems(row.id)
                 self.journal.fail(row.id, name, f"the studio could not go on with this song: {reason}")
                 self.publish(row.id)
 
