@@ -2,29 +2,40 @@
 
 import asyncio
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
+import torch
 
 from audio_files import write_wav
 from conftest import song
 from server_process import PATIENCE_S
+from stemwise.errors import JournalError
 from stemwise.journal import Journal, Row
+from stemwise.outputs import FULL_SCALE
 
 pytest.importorskip("fastapi")
 
+from python_multipart.multipart import MultipartParser
+
 from stemwise.server import Limits, Settings
+from stemwise.server.app import create_app
 from stemwise.server.events import Events
-from stemwise.server.helper import Helper, HelperError
+from stemwise.server.helper import Helper, HelperError, Voice
 from stemwise.server.jobs import MAX_STARTS, Jobs
 from stemwise.server.library import QUEUE, DiskFull, Library, Live, QueueFull
 from stemwise.server.paces import SONGS, Paces
-from stemwise.server.uploads import title_of
+from stemwise.server.sound import mix
+from stemwise.server.state import Studio
+from stemwise.server.uploads import receive_form, title_of
 from stemwise.worker import Done, Measured, ModelInfo, Models, Pace
 
 MODEL = ModelInfo(
@@ -71,6 +82,35 @@ def test_what_is_old_is_cleaned_up(library: Library) -> None:
     assert limited(library, stems_kept_s=0.001).clean_up() == [done.id, failed.id]
     assert [path.name for path in library.songs.iterdir()] == [waiting.id]
     assert library.input(waiting).exists()
+
+
+def test_a_clean_up_that_fails_is_tried_again_and_the_server_ends_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(Settings(data=tmp_path))
+    studio: Studio = app.state.studio
+    troubles: list[Exception] = [JournalError("the database is away"), PermissionError("no")]
+    told: list[str] = []
+
+    def clean_up() -> list[str]:
+        told.append("clean up")
+        if troubles:
+            raise troubles.pop()
+        return ["gone"]
+
+    monkeypatch.setattr("stemwise.server.app.CLEAN_UP_S", 0.001)
+    monkeypatch.setattr(studio.library, "clean_up", clean_up)
+    monkeypatch.setattr(studio.events, "publish", lambda kind, song: told.append(f"{kind} {song['id']}"))
+    monkeypatch.setattr(studio.jobs, "start", lambda: None)
+    monkeypatch.setattr(studio.jobs, "stop", lambda: told.append("stop"))
+
+    async def scene() -> None:
+        async with app.router.lifespan_context(app):
+            while "deleted gone" not in told:
+                await asyncio.sleep(0.001)
+
+    asyncio.run(asyncio.wait_for(scene(), PATIENCE_S))
+    assert (told[:4], told[-1]) == ([*3 * ["clean up"], "deleted gone"], "stop")
 
 
 def test_what_a_killed_server_left_is_gone_when_the_next_one_opens(library: Library) -> None:
@@ -122,6 +162,45 @@ def test_there_is_room_for_so_much_only(library: Library) -> None:
     assert limited(library, disk_bytes=1000).check_room() <= 990
     with pytest.raises(DiskFull):
         limited(library, disk_bytes=1000).check_room(991)
+
+
+LONG = {"stems": ["vocals", "drums"], "sample_rate": 100, "n_channels": 2, "duration_s": 1000.5}  # 800 kB
+
+
+def test_songs_that_wait_keep_the_room_of_their_stems(library: Library) -> None:
+    def add_long(library: Library) -> Row:
+        upload = library.temporary()
+        upload.write_bytes(bytes(1000))
+        return library.add("long", "stemwise:4stems", None, LONG, upload)
+
+    small = limited(library, disk_bytes=2_000_000)
+    rows = [add_long(small) for _ in range(2)]
+    with pytest.raises(DiskFull, match="what songs that wait will need"):
+        add_long(small)
+    assert len(list(small.songs.iterdir())) == 2
+    room = 2_000_000 - 2 * 800_000 - 3 * 1000  # the third one's upload is there yet
+    assert small.check_room() == room
+    library.journal.claim("w", QUEUE)
+    (small.songs / rows[0].id / ".vocals.wav.0123.part").write_bytes(bytes(100_000))
+    assert small.check_room() == room  # what is written is not counted twice
+    library.journal.fail(rows[0].id, "w", "no")
+    small.remove_stems(rows[0].id)
+    assert small.check_room() == room + 800_000
+    library.journal.add([Row(id="next", queue=QUEUE, source="/", title="", parameters={}, details=LONG)])
+    with pytest.raises(DiskFull):
+        small.add_again(rows[0])
+
+
+def test_uploads_on_their_way_keep_their_room(library: Library) -> None:
+    small = limited(library, disk_bytes=2_000_000)
+    first, second = small.temporary(), small.temporary()
+    assert small.expect(first, 1_500_000) == 1_500_000
+    first.write_bytes(bytes(1_000_000))
+    assert small.expect(second, 1_500_000) == 500_000
+    with pytest.raises(DiskFull):
+        small.expect(small.temporary(), 1)
+    small.arrived(second)
+    assert small.expect(second, 1) == 1
 
 
 def test_a_song_during_which_servers_end_again_and_again_is_given_up(library: Library) -> None:
@@ -209,6 +288,9 @@ class _Trying:
         time.sleep(0.001)
         return self.answers.pop(0) if self.answers else None
 
+    def cancel(self) -> None:
+        self.answers.clear()
+
     def close(self) -> None:
         self.told.append("close")
 
@@ -233,6 +315,61 @@ def test_a_song_goes_before_a_trial(library: Library, monkeypatch: pytest.Monkey
     assert jobs.paces.of(MODEL) == Pace(0.5, 0.1)
 
 
+@pytest.mark.parametrize("broken", ["finish", "beat", "submit"])
+def test_a_song_that_the_server_cannot_end_fails_and_the_next_one_goes_on(
+    library: Library, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    worker, journal = _Trying(), library.journal
+    monkeypatch.setattr("stemwise.server.jobs.Worker", lambda threads: worker)
+    monkeypatch.setattr("stemwise.server.jobs.LOOK_S", 0.01)
+    monkeypatch.setattr("stemwise.server.jobs.BEAT_S", 0.0)
+    rows = [add(library, title) for title in ("one", "two")]
+    full, no_process = JournalError("the disk is full"), OSError("no process can be started")
+    troubles = {"fail": full, broken: no_process if broken == "submit" else full}
+
+    def fails_first(name: str, owner: Any) -> None:
+        works = getattr(owner, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            if name in troubles:
+                raise troubles.pop(name)
+            return works(*args, **options)
+
+        monkeypatch.setattr(owner, name, call)
+
+    fails_first("fail", journal)
+    fails_first(broken, worker if broken == "submit" else journal)
+    jobs = Jobs(library, Events())
+    jobs.start()
+    until = time.monotonic() + PATIENCE_S
+    while journal.count(QUEUE, ("done", "failed")) < 2 and time.monotonic() < until:
+        time.sleep(0.001)
+    jobs.stop()
+    first, second = (library.get(row.id) for row in rows)
+    assert first is not None
+    assert second is not None
+    assert (first.state, second.state, troubles) == ("failed", "done", {})
+    assert str(first.error).endswith(str(no_process if broken == "submit" else full))
+    assert library.view(first)["stems"] == ["vocals"]
+    assert [path.name for path in (library.songs / first.id).iterdir()] == ["input"]
+
+
+def test_a_worker_is_closed_though_the_database_is_away(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = _Trying()
+
+    def release(name: str) -> int:
+        raise JournalError("the database is away")
+
+    monkeypatch.setattr("stemwise.server.jobs.Worker", lambda threads: worker)
+    monkeypatch.setattr(library.journal, "release", release)
+    jobs = Jobs(library, Events())
+    jobs.start()
+    jobs.stop()
+    assert worker.told[-1:] == ["close"]
+
+
 @pytest.mark.parametrize(
     ("filename", "title"),
     [
@@ -250,6 +387,41 @@ def test_titles_are_for_people(library: Library, filename: str, title: str) -> N
     row = add(library, title_of(filename))
     assert row.title == title
     assert [path.name for path in (library.songs / row.id).iterdir()] == ["input"]
+
+
+def test_a_slow_disk_holds_up_its_own_upload_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
+    threads: list[tuple[str, threading.Thread]] = []
+    writes, syncs = MultipartParser.write, os.fsync
+
+    def write(self: MultipartParser, data: bytes) -> int:
+        threads.append(("write", threading.current_thread()))
+        return writes(self, data)
+
+    def sync(file: int) -> None:
+        threads.append(("sync", threading.current_thread()))
+        syncs(file)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in (head, 1000 * b"x", 1000 * b"y", b"\r\n--b--\r\n"):
+            yield piece
+
+    monkeypatch.setattr(MultipartParser, "write", write)
+    monkeypatch.setattr("os.fsync", sync)
+    form = asyncio.run(receive_form(pieces(), "multipart/form-data; boundary=b", tmp_path / "x", 2000))
+    assert form.n_bytes == 2000
+    assert (tmp_path / "x").read_bytes() == 1000 * b"x" + 1000 * b"y"
+    assert {name for name, _ in threads} == {"write", "sync"}
+    assert threading.main_thread() not in [thread for _, thread in threads]
+
+
+def test_a_mix_of_any_peak_is_lowered_to_full_scale(tmp_path: Path) -> None:
+    stem = write_wav(tmp_path / "stem.wav", torch.tensor([[0.5, -0.5, 0.0]]), subtype="PCM_16")
+    for peak in np.linspace(1.001, 3, 50):
+        lowered_db = mix([Voice(path=stem, gain=2 * peak)], tmp_path / "mix.wav", "wav", "song", 0.0, None)
+        assert lowered_db == pytest.approx(20 * np.log10(FULL_SCALE / peak), abs=1e-5)
+        assert soundfile.read(tmp_path / "mix.wav", dtype="int16")[0].tolist() == [32767, -32767, 0]
+        (tmp_path / "mix.wav").unlink()
 
 
 def test_a_helper_that_is_killed_costs_one_request(tmp_path: Path) -> None:

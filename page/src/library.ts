@@ -17,15 +17,18 @@ export async function loadModels(): Promise<void> {
 }
 
 let asked = 0;
+/** Ids of the songs that the server has in front of the next page; others are known from news of them alone. */
+let paged = new Set<string>();
 
 /** The first songs that the search finds, or with `more` the next ones too. */
 export async function loadSongs({ more = false } = {}): Promise<void> {
   const ticket = ++asked;
   try {
-    const found = await api.getSongs(studio.search, more ? studio.songs.length : 0);
+    const found = await api.getSongs(studio.search, more ? paged.size : 0);
     if (ticket !== asked) return;
     const kept = more ? studio.songs : [];
     studio.songs = newestFirst(new Map([...kept, ...found.songs].map((song) => [song.id, song])).values());
+    paged = new Set([...(more ? paged : []), ...found.songs.map((song) => song.id)]);
     studio.total = found.total;
     studio.isLoaded = true;
     changed();
@@ -56,8 +59,11 @@ export function take(song: api.Song): void {
   tell(before, song);
   if (before) studio.songs = studio.songs.map((other) => (other.id === song.id ? song : other));
   else if (song.title.toLowerCase().includes(studio.search.toLowerCase())) {
+    if (studio.songs.every((other) => other.created < song.created)) {
+      studio.total++; // an older one is counted already: it is further down the list than has been read
+      paged.add(song.id);
+    }
     studio.songs = newestFirst([...studio.songs, song]);
-    studio.total++;
   }
   if (studio.openId === song.id) {
     studio.open = song;
@@ -69,6 +75,7 @@ export function take(song: api.Song): void {
 export function drop(id: string): void {
   if (studio.songs.some((song) => song.id === id)) studio.total--;
   studio.songs = studio.songs.filter((song) => song.id !== id);
+  paged.delete(id);
   if (studio.openId === id) location.hash = "";
   changed();
 }

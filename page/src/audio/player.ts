@@ -76,8 +76,10 @@ export class Player extends EventTarget {
     if (this.state !== "stopped") return;
     const atEnd = this.resting >= this.length - 1;
     const from = atEnd ? (this.loop?.start ?? 0) : this.resting;
+    const ticket = ++this.ticket;
     this.enter("loading");
     await this.context.resume();
+    if (ticket !== this.ticket) return; // paused, closed, or sent elsewhere meanwhile
     await this.begin(() => from, false);
   }
 

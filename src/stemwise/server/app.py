@@ -98,8 +98,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def _clean_up(studio: Studio) -> None:
     while True:
-        for id in await anyio.to_thread.run_sync(studio.library.clean_up):
-            studio.events.publish("deleted", {"id": id})
+        try:
+            for id in await anyio.to_thread.run_sync(studio.library.clean_up):
+                studio.events.publish("deleted", {"id": id})
+        except (StemwiseError, OSError) as error:  # it may well be possible in an hour
+            LOG.error("what is old is not removed: %s", error)
         await anyio.sleep(CLEAN_UP_S)
 
 

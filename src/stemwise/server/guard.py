@@ -7,11 +7,11 @@ others can reach the server there is a token.
 """
 
 import hmac
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -76,7 +76,8 @@ class Guard:
         asked = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
         if scope["path"] == "/" and scope["method"] == "GET" and asked and _equal(asked[0], token):
             entrance = RedirectResponse("/", 303)
-            entrance.set_cookie(COOKIE, token, max_age=30 * 86_400, httponly=True, samesite="strict")
+            # lax: browsers keep strict ones back on the redirect when the address was opened from a mail
+            entrance.set_cookie(COOKIE, token, max_age=30 * 86_400, httponly=True, samesite="lax")
             return entrance
         scheme, _, shown = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and _equal(shown.strip(), token):
@@ -102,11 +103,8 @@ def _equal(shown: str, token: str) -> bool:
 
 
 def _cookie(headers: Headers) -> str:
-    try:
-        cookies = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return ""
-    return cookies[COOKIE].value if COOKIE in cookies else ""
+    """The token among the cookies of all that this host serves, some of which keep to no standard."""
+    return cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
 
 
 def _limited(scope: Scope, receive: Receive) -> Receive:

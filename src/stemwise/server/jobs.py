@@ -6,9 +6,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from stemwise.errors import JournalError
 from stemwise.journal import Row
 from stemwise.server.events import Events
 from stemwise.server.library import QUEUE, QUEUED, RUNNING, Library, Live
@@ -111,10 +113,14 @@ class Jobs:
     def _run(self, number: int) -> None:
         worker = Worker(self.library.settings.threads)
         name = f"{socket.gethostname()}:{os.getpid()}:{number}"
+        trouble = ""
         while not self._stopping.is_set():
             try:
                 self._wake.clear()
-                if not self.has_models.is_set():
+                if trouble:
+                    self._give_up(name, trouble)
+                    trouble = ""
+                elif not self.has_models.is_set():
                     self._learn_models(worker, number)
                 elif (row := self.journal.claim(name, QUEUE)) is not None:
                     self._separate(worker, name, row)
@@ -122,12 +128,25 @@ class Jobs:
                     self._try_out(worker, model)
                 else:
                     self._wake.wait(LOOK_S)
-            except Exception:  # the next song may well succeed
+            except Exception as error:  # the next song may well succeed
                 LOG.exception("a job failed in a way that nobody foresaw")
+                trouble = trouble or str(error) or type(error).__name__
                 worker.cancel()
                 self._stopping.wait(LOOK_S)
-        self.journal.release(name)
+        try:
+            self.journal.release(name)
+        except JournalError as error:  # the next server queues it again
+            LOG.error("what was running stays so in the journal: %s", error)
         worker.close()
+
+    def _give_up(self, name: str, reason: str) -> None:
+        """End what this thread still has in the journal, now that it can be written again."""
+        for row in self.journal.rows(QUEUE, RUNNING):
+            if row.worker == name:
+                with suppress(OSError):  # on a full disk the journal may need this room
+                    self.library.remove_stems(row.id)
+                self.journal.fail(row.id, name, f"the studio could not go on with this song: {reason}")
+                self.publish(row.id)
 
     def _learn_models(self, worker: Worker, number: int) -> None:
         """The first thread asks its process, which loads torch meanwhile; the others wait."""

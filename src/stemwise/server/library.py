@@ -13,8 +13,9 @@ import math
 import os
 import secrets
 import shutil
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,8 @@ class Library:
         )
         self.live: dict[str, Live] = {}
         self.pace_of: Callable[[str], Pace | None] = lambda model: None  # as `Jobs` knows it
+        self._coming: dict[Path, int] = {}  # bytes that uploads on their way may have
+        self._room = threading.Lock()  # from a look at what is left to having taken it
 
     def open(self) -> None:
         """Make the folders, and forget what never became a song.
@@ -88,21 +91,49 @@ class Library:
         return self.songs / id / f"{portable_name(stem)}.wav"
 
     def check_room(self, n_bytes: int = 0) -> int:
-        """Bytes that may still be kept.
+        """Bytes that may still be kept, beside the stems of songs that wait and uploads on their way.
 
         Raises:
             QueueFull, DiskFull: if the queue is as long as it may be, or there is no room for so many.
         """
-        limits = self.settings.limits
-        if self.journal.count(QUEUE, WAITING) >= limits.queue:
+        limits, waiting = self.settings.limits, self.journal.rows(QUEUE, WAITING)
+        if len(waiting) >= limits.queue:
             raise QueueFull(f"{limits.queue} songs are waiting already: try again when some are done")
         room = min(limits.disk_bytes - _size(self.settings.data), shutil.disk_usage(self.songs).free)
+        for row in waiting:
+            written = _size(self.songs / row.id) - _size_of(self.songs / row.id / "input")
+            room -= max(0, stems_bytes(row.details) - written)
+        for path, promised in list(self._coming.items()):
+            room -= max(0, promised - _size_of(path))
         if room <= n_bytes:
-            raise DiskFull("the studio's disk space is used up: delete songs that are no longer needed")
+            taken = "used up, with what songs that wait will need" if waiting else "used up"
+            raise DiskFull(f"the studio's disk space is {taken}: delete songs that are no longer needed")
         return room
 
+    def expect(self, path: Path, n_bytes: int) -> int:
+        """Keep room for an upload until it has `arrived`; returns how many bytes it may have.
+
+        Raises:
+            QueueFull, DiskFull: if there is none.
+        """
+        with self._room:
+            self._coming[path] = promised = min(n_bytes, self.check_room())
+        return promised
+
+    def arrived(self, path: Path) -> None:
+        self._coming.pop(path, None)
+
     def add(self, title: str, model: str, two_stems: str | None, details: dict[str, Any], song: Path) -> Row:
-        """Queue a song: an upload, which is moved to its place, or a file that stays where it is."""
+        """Queue a song: an upload, which is moved to its place, or a file that stays where it is.
+
+        Raises:
+            QueueFull, DiskFull: if there is no room for its stems.
+        """
+        with self._room:
+            self.check_room(stems_bytes(details))
+            return self._add(title, model, two_stems, details, song)
+
+    def _add(self, title: str, model: str, two_stems: str | None, details: dict[str, Any], song: Path) -> Row:
         id = secrets.token_hex(8)
         (self.songs / id).mkdir()
         is_upload = song.parent == self.incoming
@@ -119,6 +150,16 @@ class Library:
         )
         self.journal.add([row])
         return self.journal.get(id) or row
+
+    def add_again(self, row: Row) -> None:
+        """Queue a song anew that failed or was cancelled.
+
+        Raises:
+            QueueFull, DiskFull: if there is no room for its stems.
+        """
+        with self._room:
+            self.check_room(stems_bytes(row.details))
+            self.journal.requeue(QUEUE, states=("failed", "cancelled"), ids=[row.id])
 
     def get(self, id: str) -> Row | None:
         row = self.journal.get(id)
@@ -207,6 +248,20 @@ class Library:
             return live.eta_s
         duration_s = row.details.get("duration_s")
         return math.nan if pace is None or duration_s is None else pace.wall_s(duration_s)
+
+
+def stems_bytes(details: Mapping[str, Any]) -> int:
+    """What a song's stems take on the disk; 0 if its length is not known."""
+    n_samples: int = details.get("sample_rate", 0) * int(details.get("duration_s") or 0)
+    n_bytes: int = 2 * details.get("n_channels", 0) * n_samples * len(details["stems"])
+    return n_bytes
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _size(folder: Path) -> int:

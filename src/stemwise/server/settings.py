@@ -84,16 +84,18 @@ class Settings:
         return self.host == "localhost" or _is_loopback(self.host)
 
     def answers_to(self, name: str) -> bool:
-        """Whether a request may name this host.
+        """Whether a request may name this host, in either case.
 
         A page of another site can have its own name point to this machine (DNS rebinding), but its requests
         name that site. An address cannot be made to point elsewhere.
         """
-        if name in ("localhost", *self.names) or _is_loopback(name):
+        name = name.lower()
+        if name in ("localhost", *map(str.lower, self.names)) or _is_loopback(name):
             return True
         if self.is_local:
             return False
-        return _is_address(name) or name in (self.host, socket.gethostname(), socket.getfqdn())
+        own = (self.host, socket.gethostname(), socket.getfqdn())
+        return _is_address(name) or name in map(str.lower, own)
 
 
 def default_data() -> Path:

@@ -63,16 +63,19 @@ async def upload(studio: StudioOf, request: Request) -> dict[str, Any]:
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limits.bytes + 2 * MAX_PARTS * MAX_FIELD:
         raise TooLarge(f"the file is larger than {limits.bytes / 1e6:.0f} MB, which is the most")
-    room = await run_in_threadpool(studio.library.check_room)
+    n_bytes = min(limits.bytes, int(announced)) if announced.isdecimal() else limits.bytes
     try:
+        room = await run_in_threadpool(studio.library.expect, path, n_bytes)
         kind = request.headers.get("content-type", "")
-        form = await receive_form(request.stream(), kind, path, min(limits.bytes, room))
+        form = await receive_form(request.stream(), kind, path, room)
+        studio.library.arrived(path)
         title = title_of(form.filename)
         chosen = (form.fields.get("model") or "stemwise:4stems", form.fields.get("two_stems") or None)
         return await _add(studio, path, title, *chosen)
     except ClientDisconnect:
         raise HTTPException(400, "the upload broke off") from None
     finally:
+        studio.library.arrived(path)
         path.unlink(missing_ok=True)
 
 
@@ -127,12 +130,11 @@ def cancel(studio: StudioOf, row: SongOf) -> dict[str, Any]:
 @router.post("/songs/{id}/retry", response_model=schemas.Song)
 def retry(studio: StudioOf, row: SongOf) -> dict[str, Any]:
     """Queue a song anew that failed or was cancelled."""
-    studio.library.check_room()
     if row.state not in ("failed", "cancelled"):
         raise HTTPException(409, "the song has not failed: there is nothing to try again")
     if not studio.library.input(row).is_file():
         raise HTTPException(409, "the song itself is no longer here: add it again")
-    studio.library.journal.requeue(QUEUE, states=("failed", "cancelled"), ids=[row.id])
+    studio.library.add_again(row)
     studio.jobs.wake()
     studio.jobs.publish_queue()
     return _again(studio, row)
@@ -176,7 +178,7 @@ async def _add(studio: Studio, path: Path, title: str, model: str, two_stems: st
                "sample_rate": probed.sample_rate, "n_channels": probed.n_channels}  # fmt: skip
 
     def add() -> dict[str, Any]:
-        _check_length(studio, probed, len(stems))
+        _check_length(studio, probed)
         row = studio.library.add(title, model, two_stems, details, path)
         studio.jobs.wake()
         studio.jobs.publish_queue()
@@ -185,7 +187,7 @@ async def _add(studio: Studio, path: Path, title: str, model: str, two_stems: st
     return await run_in_threadpool(add)
 
 
-def _check_length(studio: Studio, probed: Probed, n_stems: int) -> None:
+def _check_length(studio: Studio, probed: Probed) -> None:
     limit = studio.settings.limits.duration_s
     if probed.duration_s is None:
         return  # what is too long is found out by separating
@@ -194,7 +196,6 @@ def _check_length(studio: Studio, probed: Probed, n_stems: int) -> None:
     stem_bytes = 2 * probed.n_channels * probed.sample_rate * int(probed.duration_s)
     if stem_bytes > MAX_STEM_BYTES:
         raise TooLarge(f"a stem of this song would have {stem_bytes / 1e9:.1f} GB: the most is 4")
-    studio.library.check_room(n_stems * stem_bytes)
 
 
 def _allowed(text: str, folders: Sequence[Path]) -> Path:

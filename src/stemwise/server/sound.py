@@ -133,7 +133,7 @@ def mix(
         raise ConfigError(f"start_s is {start_s:g}: there is no sound from there to the end")
     n_channels = 1 if is_mono and not any(voice.pan for voice in voices) else 2
     gain, peak = 1.0, 0.0
-    for _ in range(2):
+    for is_second in (False, True):
         with AudioWriter(
             target,
             codec=codec,
@@ -145,7 +145,7 @@ def mix(
             for block in _sum(voices, start, stop, n_channels):
                 peak = max(peak, float(np.abs(block).max()))
                 writer.write(block * np.float32(gain))
-            if peak * gain <= FULL_SCALE:
+            if is_second or peak <= FULL_SCALE:  # peak * gain may be rounded to more than full scale
                 writer.finish()
                 writer.publish()
                 break

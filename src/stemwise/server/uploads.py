@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.concurrency import run_in_threadpool
 
 from stemwise.errors import StemwiseError
 
@@ -50,7 +51,7 @@ async def receive_form(stream: AsyncIterator[bytes], content_type: str, path: Pa
         try:
             parser = MultipartParser(options[b"boundary"], parts.callbacks())
             async for piece in stream:
-                parser.write(piece)
+                await run_in_threadpool(parser.write, piece)  # a slow disk holds up this upload only
             parser.finalize()
         except FormParserError as error:
             raise BadForm("the form is broken: it cannot be taken apart") from error
@@ -58,9 +59,13 @@ async def receive_form(stream: AsyncIterator[bytes], content_type: str, path: Pa
             raise BadForm("the form is broken: it ends too early")
         if not parts.has_file:
             raise BadForm("the form has no part called file")
-        target.flush()
-        os.fsync(target.fileno())
+        await run_in_threadpool(_sync, target)
     return parts.form
+
+
+def _sync(target: BinaryIO) -> None:
+    target.flush()
+    os.fsync(target.fileno())
 
 
 def title_of(filename: str) -> str:
