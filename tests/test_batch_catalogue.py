@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from batches import write_songs
+from stemwise.batch import storage
 from stemwise.batch.catalogue import COLUMNS, Entry, read_catalogue
 from stemwise.errors import ConfigError
 
@@ -164,3 +165,27 @@ def test_bad_json_lines_are_named(tmp_path: Path) -> None:
         ids(tmp_path / "songs.jsonl")
     with pytest.raises(ConfigError, match=r"missing\.jsonl cannot be read: No such file"):
         ids(tmp_path / "missing.jsonl")
+
+
+@pytest.mark.parametrize("pattern", ["**/*.wav", "*/**/*.wav", "a/**"])
+def test_a_pattern_finds_no_song_in_the_output_folder(folder: Path, pattern: str) -> None:
+    songs = ids(folder / pattern)
+    output = folder / "a" / "stems"
+    write_songs(output, "one/vocals.wav")
+    assert len(ids(folder / pattern)) == len(songs) + 1
+    assert ids(folder / pattern, output=output) == songs
+    with pytest.raises(ConfigError, match=r"\*\.wav has no songs but the stems of earlier runs$"):
+        ids(folder / "a/s*/**/*.wav", output=output)
+
+
+def test_storage_has_no_songs_in_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [("songs/a.wav", ""), ("songs/stems/a/vocals.wav", "stems/a"), ("songs/stems2/b.wav", "stems2")]
+    monkeypatch.setattr(
+        storage,
+        "find_songs",
+        lambda url: [storage.Found(f"s3://b/{name}", place, 1) for name, place in found],
+    )
+    for output in ("s3://b/songs/stems", "s3://b/songs/stems/"):
+        entries = read_catalogue(["s3://b/songs"], output=output).entries
+        assert [entry.id for entry in entries] == ["a.wav", "stems2/b.wav"]
+    assert len(read_catalogue(["s3://b/songs"], output="s3://b/songs").entries) == 3

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from batches import FACTS, FakeExecutor, driver, examined, failed, listed, write_songs
+from stemwise.batch.catalogue import read_catalogue
+from stemwise.batch.enlist import stems_of
 from stemwise.batch.settings import Settings
 from stemwise.errors import ConfigError
 from stemwise.journal import Journal
@@ -134,3 +136,15 @@ def test_each_song_may_have_its_own_model_and_part(tmp_path: Path, output: Path)
     wanted = {"model": "two", "model_sha256": "c" * 64, "offset_s": 1.0, "duration_s": 2.0}
     assert one.parameters | wanted == one.parameters
     assert [other.parameters[key] for key in ("offset_s", "duration_s")] == [0.0, None]
+
+
+def test_stems_beside_their_songs_are_no_songs(songs: Path) -> None:
+    with Journal(songs / "batch.sqlite") as journal:
+        for codec, suffix in (("wav", "wav"), ("flac", "flac"), ("mp3", "mp3"), ("mp3", "mp3")):
+            listed(journal, songs, songs, settings=Settings(output_format=OutputFormat(codec=codec)))
+            driver(journal, songs).run()
+            assert [row.id for row in journal.rows("batch")] == ["a/one.wav", "two.wav"]
+            assert (songs / f"two/vocals.{suffix}").exists()
+        known = {row.id: row for row in journal.rows("batch")}
+        catalogue = read_catalogue([str(songs)], output=songs, stems=stems_of(known, str(songs)))
+        assert catalogue.notes == (f"{songs}: stems of earlier runs are left out: 12",)

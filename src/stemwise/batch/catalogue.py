@@ -4,9 +4,9 @@ import csv
 import glob
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from stemwise.batch import storage
@@ -51,13 +51,16 @@ class Catalogue:
     notes: tuple[str, ...] = ()
 
 
-def read_catalogue(inputs: Sequence[str], *, output: Path | None = None) -> Catalogue:
+def read_catalogue(
+    inputs: Sequence[str], *, output: str | Path | None = None, stems: Iterable[str] = ()
+) -> Catalogue:
     """The songs that some inputs mean.
 
     Args:
         inputs: folders (walked to the bottom), patterns (`**` for any folders), songs, manifests (`.csv`,
             `.jsonl`, `.parquet`) or URLs.
-        output: a folder that is not walked into.
+        output: a folder or URL; where it lies below an input, nothing in it is a song.
+        stems: paths or URLs of what earlier runs wrote, which is none either.
 
     Raises:
         ConfigError: for an input that is not there or has no song, two songs of one name, or a manifest that
@@ -65,8 +68,9 @@ def read_catalogue(inputs: Sequence[str], *, output: Path | None = None) -> Cata
     """
     entries: list[Entry] = []
     notes: list[str] = []
+    place, written = None if output is None else _location(str(output)), set(map(_location, stems))
     for text in inputs:
-        found = list(_found(text, output, notes))
+        found = _without_stems(text, list(_found(text, notes)), place, written, notes)
         # Of several folders, the same name may come from each.
         entries += found if len(inputs) == 1 else [_under(text, entry) for entry in found]
     _refuse_unspeakable([entry.source for entry in entries])
@@ -94,7 +98,33 @@ def _refuse_unspeakable(sources: Sequence[str]) -> None:
         raise ConfigError(f"{name}{others}: a file name must be UTF-8 text: rename it")
 
 
-def _found(text: str, output: Path | None, notes: list[str]) -> Iterator[Entry]:
+def _without_stems(
+    text: str, found: list[Entry], output: PurePath | None, stems: Collection[PurePath], notes: list[str]
+) -> list[Entry]:
+    """What a folder or pattern has found, without what this catalogue has put there."""
+    if not found or not _is_searched(text, found[0]) or not (output or stems):
+        return found
+    root = _location(found[0].source.removesuffix(found[0].id))
+    if output is not None and root in output.parents:
+        found = [entry for entry in found if output not in _location(entry.source).parents]
+    songs = [entry for entry in found if _location(entry.source) not in stems] if stems else found
+    if not songs:
+        raise ConfigError(f"{text} has no songs but the stems of earlier runs")
+    if songs != found:
+        notes.append(f"{text}: stems of earlier runs are left out: {len(found) - len(songs)}")
+    return songs
+
+
+def _is_searched(text: str, entry: Entry) -> bool:
+    """Whether an entry was not named itself, by itself or in a manifest."""
+    return entry.source != text and (storage.is_remote(text) or Path(text).suffix.lower() not in _READERS)
+
+
+def _location(text: str) -> PurePath:
+    return PurePosixPath(text) if storage.is_remote(text) else Path(os.path.realpath(text))
+
+
+def _found(text: str, notes: list[str]) -> Iterator[Entry]:
     path = Path(text)
     reader = _READERS.get(path.suffix.lower())
     if reader is not None and not storage.is_remote(text):
@@ -103,7 +133,7 @@ def _found(text: str, output: Path | None, notes: list[str]) -> Iterator[Entry]:
         for song in storage.find_songs(text):
             yield _entry(song.url, song.folder, storage.file_name(song.url), song.n_bytes)
     elif path.is_dir():
-        for local in find_songs([path], recursive=True, output=output, left_out=notes):
+        for local in find_songs([path], recursive=True, left_out=notes):
             yield _entry(str(local.path), local.folder.as_posix().removeprefix("."), local.path.name)
     elif path.exists() or not set(text) & WILD:
         yield Entry(id=path.as_posix(), source=text, name=path.name)

@@ -9,7 +9,7 @@ from stemwise.batch import storage
 from stemwise.batch.catalogue import Entry
 from stemwise.batch.headers import Header, read_headers, stem_bytes
 from stemwise.batch.settings import ModelFacts, Settings, check_template
-from stemwise.batch.song import stamp_of
+from stemwise.batch.song import locate, stamp_of
 from stemwise.errors import ConfigError
 from stemwise.journal import Journal, Row, State
 from stemwise.naming import Song, output_paths
@@ -78,7 +78,10 @@ def examine(
         changed, offset_s=settings.offset_s, duration_s=settings.duration_s, done=read
     ):
         row = rows[entry.id]
-        rows[entry.id] = replace(row, details={**row.details, "header": asdict(header)})
+        details = {**row.details, "header": asdict(header)}
+        if entry.id in known:  # what it was made into may lie there still, and is no song
+            details["earlier"] = sorted(_written(known[entry.id]))
+        rows[entry.id] = replace(row, details=details)
     new = {entry.id for entry in changed}
     ended = [row for row in known.values() if row.id in rows and row.id not in new and row.state in ENDED]
     again = [row for row in ended if _is_stale(row, rows[row.id].source, root)]
@@ -91,6 +94,15 @@ def examine(
         n_done=sum(row.state == "done" and row.id not in gone for row in ended),
         n_failed=sum(row.state == "failed" and row.id not in gone for row in ended),
     )
+
+
+def stems_of(known: Mapping[str, Row], root: str) -> list[str]:
+    """Where stems of a journal's songs are, or were, or may be soon."""
+    return [locate(root, path) for row in known.values() for path in _written(row)]
+
+
+def _written(row: Row) -> set[str]:
+    return {*row.details.get("paths", {}).values(), *row.details.get("earlier", ())}
 
 
 def enlist(journal: Journal, examined: Examined) -> None:

@@ -205,7 +205,7 @@ def _choose(
 ) -> _Chosen:
     """Read catalogue, journal and models, and compare them."""
     from stemwise.batch.catalogue import Catalogue, read_catalogue
-    from stemwise.batch.enlist import examine
+    from stemwise.batch.enlist import examine, stems_of
     from stemwise.batch.settings import ask_models
     from stemwise.cli.batch_view import working
 
@@ -214,7 +214,8 @@ def _choose(
     known = _known(output, journal)
     if not inputs and not known:
         raise ConfigError(f"there is nothing to go on with in {output}: name the songs")
-    catalogue = read_catalogue(inputs, output=Path(root)) if inputs else Catalogue(())
+    stems = stems_of(known, root)
+    catalogue = read_catalogue(inputs, output=root, stems=stems) if inputs else Catalogue(())
     for note in catalogue.notes if not quiet else ():
         typer.echo(f"note: {note}", err=True)
     names = {entry.model or settings.model for entry in catalogue.entries}
