@@ -106,7 +106,17 @@ def _written(row: Row) -> set[str]:
 
 
 def enlist(journal: Journal, examined: Examined) -> None:
-    """Queue what is to be done; all else stays as it is, but for where its input lies now."""
+    """Queue what is to be done; all else stays as it is, but for where its input lies now.
+
+    Raises:
+        ConfigError: if some of it is under way with other parameters.
+    """
+    under_way = [row.id for row in journal.rows(QUEUE, ["running"]) if row.id in examined.new]
+    if under_way:
+        raise ConfigError(
+            f"another run makes {under_way[0]!r}{f' and {len(under_way) - 1} more' if under_way[1:] else ''}"
+            " with other options: wait until it has ended, or stop it first"
+        )
     journal.add(examined.rows)
     journal.requeue(QUEUE, states=ENDED, ids=[row.id for row in examined.again])
 

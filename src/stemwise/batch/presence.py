@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stemwise.journal import Journal
 from stemwise.lock import locked
 
 SUFFIX = ".worker"
+STALE_S = 90.0  # without a beat, a worker that this machine knows nothing of is taken for dead
 
 
 @contextmanager
@@ -26,6 +28,12 @@ def present(folder: Path) -> Iterator[str]:
             yield name
         finally:
             path.unlink(missing_ok=True)
+
+
+def take_over(journal: Journal, queue: str, folder: Path) -> int:
+    """Queue again what the dead have, and say how many songs these were."""
+    released = sum(map(journal.release, dead_among(journal.workers(queue), folder)))
+    return released + journal.recover(queue, journal.clock() - STALE_S)
 
 
 def dead_among(names: Iterable[str], folder: Path) -> Iterator[str]:

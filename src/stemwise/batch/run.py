@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from stemwise.batch.enlist import QUEUE
 from stemwise.batch.local import Executor
 from stemwise.batch.policy import Policy, Streak
-from stemwise.batch.presence import dead_among, present
+from stemwise.batch.presence import present, take_over
 from stemwise.batch.song import Outcome, job_of
 from stemwise.errors import JournalError
 from stemwise.journal import Journal, Row
@@ -22,7 +22,6 @@ from stemwise.worker import Progress
 
 TICK_S = 0.5
 BEAT_S = 10.0
-STALE_S = 90.0  # without a beat, a worker that this machine knows nothing of is taken for dead
 
 
 class Watch(Protocol):
@@ -134,15 +133,26 @@ class Driver:
                 row = self.journal.claim(worker, QUEUE)
             if row is None:
                 return
+            before = self._running.get(row.id)
+            if before is not None:  # it was taken from this process, and is under way here all the same
+                self._keep(before, row, worker)
+                continue
             self._running[row.id] = row
             self.watch.begin(row)
             self.executor.submit(job_of(row, self.root, self.precision, limit_s=self.policy.limit_s))
 
+    def _keep(self, before: Row, row: Row, worker: str) -> None:
+        if row.parameters == before.parameters:
+            self._running[row.id] = row
+            return
+        with self._journalling():
+            retry_at = self.journal.clock() + self.policy.pause_s(1)
+            self.journal.fail(row.id, worker, "it is still made with other options", retry_at=retry_at)
+
     def _is_over(self) -> bool:
         """Nothing runs here: whether that is all, after taking over from the dead."""
         with self._journalling():
-            released = sum(map(self.journal.release, dead_among(self.journal.workers(QUEUE), self.presence)))
-            released += self.journal.recover(QUEUE, self.journal.clock() - STALE_S)
+            released = take_over(self.journal, QUEUE, self.presence)
             counts = self.journal.counts(QUEUE)
         if released:
             return False
@@ -155,7 +165,9 @@ class Driver:
         return not (counts["queued"] or counts["running"])
 
     def _end(self, outcome: Outcome, worker: str, streak: Streak) -> None:
-        row = self._running.pop(outcome.id)
+        row = self._running.pop(outcome.id, None)
+        if row is None:
+            return
         self.summary.stopped = streak.push(outcome)
         if outcome.error is None:
             self._finish(row, outcome, worker)
