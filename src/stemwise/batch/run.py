@@ -168,13 +168,16 @@ class Driver:
         row = self._running.pop(outcome.id, None)
         if row is None:
             return
-        self.summary.stopped = streak.push(outcome)
+        is_own = outcome.crashed and self._has_done()
+        why = streak.push(outcome, row.source, is_own=is_own)
+        self.summary.stopped = self.summary.stopped or why
         if outcome.error is None:
             self._finish(row, outcome, worker)
             return
         self._not_before = self.journal.clock() + streak.pause_s()
         retry_at = None
-        if streak.is_general or (outcome.passing and row.attempts + 1 < self.policy.attempts):
+        is_spared = streak.is_general and not is_own
+        if is_spared or (outcome.passing and row.attempts + 1 < self.policy.attempts):
             retry_at = self.journal.clock() + self.policy.pause_s(row.attempts + 1)
         with self._journalling():
             details = {**row.details, "stamp": outcome.stamp}
@@ -184,6 +187,10 @@ class Driver:
         self.summary.n_failed += retry_at is None
         self.summary.n_retried += retry_at is not None
         self.watch.end(row, outcome, retry_at)
+
+    def _has_done(self) -> bool:
+        """Whether songs can be done at all."""
+        return self.summary.n_done > 0 or self.journal.count(QUEUE, ["done"]) > 0
 
     def _finish(self, row: Row, outcome: Outcome, worker: str) -> None:
         paths = row.details["paths"]

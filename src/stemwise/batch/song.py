@@ -55,6 +55,7 @@ class Outcome:
         error: one line.
         exit_code: that the command would return for it.
         passing: whether it may succeed later.
+        crashed: whether a worker died of it, or with it.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Outcome:
     error: str | None = None
     exit_code: int = 0
     passing: bool = False
+    crashed: bool = False
 
 
 def job_of(row: Row, root: str, precision: Mapping[str, str], *, limit_s: float | None = None) -> Job:
@@ -102,9 +104,9 @@ class Stopped(StemwiseError):
 class _Refused(StemwiseError):
     """The worker's answer to a song that it could not separate."""
 
-    def __init__(self, message: str, exit_code: int, passing: bool) -> None:
+    def __init__(self, message: str, exit_code: int, passing: bool, crashed: bool = False) -> None:
         super().__init__(message)
-        self.exit_code, self.passing = exit_code, passing
+        self.exit_code, self.passing, self.crashed = exit_code, passing, crashed
 
 
 Tell = Callable[[Progress], None]
@@ -184,7 +186,7 @@ def _report(worker: Worker, job: Job, tell: Tell, is_stopped: Callable[[], bool]
         elif isinstance(message, Failed):
             raise _Refused(message.message, message.exit_code, message.passing)
         elif isinstance(message, Crashed):
-            raise _Refused(message.reason, 1, passing=True)
+            raise _Refused(message.reason, 1, passing=True, crashed=True)
         if job.limit_s is not None and time.monotonic() - begin > job.limit_s:
             worker.cancel()
             raise _Refused(f"took longer than the time limit of {job.limit_s:g} s", 1, passing=False)
@@ -196,8 +198,8 @@ def _failure(task: Task, error: StemwiseError | OSError) -> Outcome:
         passing = not isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
     else:
         message, passing = " ".join(str(error).split()), getattr(error, "passing", False)
-    exit_code = getattr(error, "exit_code", 1)
-    return Outcome(id=task.id, error=message, exit_code=exit_code, passing=passing)
+    exit_code, crashed = getattr(error, "exit_code", 1), getattr(error, "crashed", False)
+    return Outcome(id=task.id, error=message, exit_code=exit_code, passing=passing, crashed=crashed)
 
 
 def _local(location: str, scratch: Path) -> str:
