@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from batches import Clock, FakeExecutor, driver, listed, write_songs
+from batches import Clock, FakeExecutor, driver, failed, listed, write_songs
 from stemwise.batch.local import Event
 from stemwise.batch.presence import present, take_over
 from stemwise.batch.settings import Settings
-from stemwise.batch.song import Outcome
+from stemwise.batch.song import Job, Outcome
 from stemwise.errors import ConfigError
 from stemwise.journal import Journal
 from stemwise.outputs import OutputFormat
@@ -85,3 +85,34 @@ def test_an_outcome_that_nobody_asked_for_is_no_error(journal: Journal, output: 
     executor = FakeExecutor()
     executor.events.append(Outcome(id="a stranger"))
     assert driver(journal, output, executor).run().n_done == 4
+
+
+def test_who_is_silent_here_but_lives_keeps_its_songs(journal: Journal, output: Path, clock: Clock) -> None:
+    with present(output) as stopped:
+        journal.claim(stopped, "batch")
+        journal.claim("elsewhere", "batch")
+        clock.now += 1000
+        assert take_over(journal, "batch", output) == 1
+        assert states(journal) == "rqqq"
+
+
+def test_locks_say_nothing_of_other_machines(
+    journal: Journal, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = "node-2-77-abcdabcd"
+    (output / f".{other}.worker").touch()  # locked there, and not seen to be from here
+    journal.claim(other, "batch")
+    assert take_over(journal, "batch", output) == 0
+    assert (output / f".{other}.worker").exists()
+    monkeypatch.setattr("socket.gethostname", lambda: "node-2")
+    assert take_over(journal, "batch", output) == 1
+    assert not (output / f".{other}.worker").exists()
+
+
+def test_a_failure_of_a_song_that_another_has_now_is_not_counted(journal: Journal, output: Path) -> None:
+    def answer(job: Job) -> Outcome:
+        journal.cancel("00.wav")
+        return failed(job, "x: no audio")
+
+    summary = driver(journal, output, FakeExecutor(answer)).run()
+    assert (summary.n_failed, states(journal)) == (3, "cfff")

@@ -181,12 +181,13 @@ class Driver:
             retry_at = self.journal.clock() + self.policy.pause_s(row.attempts + 1)
         with self._journalling():
             details = {**row.details, "stamp": outcome.stamp}
-            self.journal.fail(row.id, worker, outcome.error, retry_at=retry_at, details=details)
+            is_ours = self.journal.fail(row.id, worker, outcome.error, retry_at=retry_at, details=details)
             if self.summary.stopped is not None:  # none of them is to blame: the next run tries them again
                 self.journal.requeue(QUEUE, states=("queued", "failed"), ids=streak.ids)
-        self.summary.n_failed += retry_at is None
-        self.summary.n_retried += retry_at is not None
-        self.watch.end(row, outcome, retry_at)
+        if is_ours:
+            self.summary.n_failed += retry_at is None
+            self.summary.n_retried += retry_at is not None
+            self.watch.end(row, outcome, retry_at)
 
     def _has_done(self) -> bool:
         """Whether songs can be done at all."""

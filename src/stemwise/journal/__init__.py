@@ -195,10 +195,10 @@ class Journal:
         """Queue again what a worker has: it stops, or is known to be dead. No attempt is counted."""
         return self._update(_owned(worker), state="queued")
 
-    def recover(self, queue: str, stale_before: float) -> int:
-        """Queue again what runs under workers that were last heard of before a time."""
+    def recover(self, queue: str, stale_before: float, *, alive: Collection[str] = ()) -> int:
+        """Queue again what runs under workers last heard of before a time and not known to be alive."""
         stale = song.queue == queue, song.state == "running", song.heartbeat < stale_before
-        return self._update(stale, state="queued")
+        return self._update([*stale, song.worker.not_in(alive)], state="queued")
 
     def requeue(
         self, queue: str, *, states: Collection[State] = STATES, ids: Collection[str] | None = None
