@@ -155,7 +155,7 @@ def run(
         take_over(opened, QUEUE, presence(chosen.root))
         enlist(opened, chosen.examined)
         try:
-            summary = drive(opened, chosen, policy, quiet=quiet)
+            summary, is_recorded = drive(opened, chosen, policy, quiet=quiet)
         except KeyboardInterrupt:
             typer.echo(f"{output}: {standing(opened, output)}; the same command goes on", err=True)
             raise
@@ -163,7 +163,7 @@ def run(
             print_summary(summary, opened, output)
     if summary.stopped is not None:
         typer.echo(f"error: stopped: {summary.stopped}", err=True)
-    if summary.stopped is not None or summary.n_failed:
+    if summary.stopped is not None or summary.n_failed or not is_recorded:
         raise typer.Exit(1)
 
 

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import typer
 
 from stemwise.cli.batch_workers import Workers
 
@@ -42,7 +44,8 @@ class Chosen:
         return self.workers.precision(self.facts)
 
 
-def drive(journal: "Journal", chosen: Chosen, policy: "Policy", *, quiet: bool) -> "Summary":
+def drive(journal: "Journal", chosen: Chosen, policy: "Policy", *, quiet: bool) -> "tuple[Summary, bool]":
+    """Do what is to be done; returns what was, and whether the manifest says so."""
     from stemwise.batch import storage
     from stemwise.batch.manifest import NAME, describe_run, utc, write_manifest
     from stemwise.batch.run import Driver
@@ -58,6 +61,8 @@ def drive(journal: "Journal", chosen: Chosen, policy: "Policy", *, quiet: bool) 
     )
     is_remote, folder = storage.is_remote(chosen.root), presence(chosen.root)
     folder.mkdir(parents=True, exist_ok=True)  # the journal may lie elsewhere
+    manifest = _manifest_folder(journal, folder, is_remote) / NAME
+    write_manifest(manifest, journal, described)  # of a run that is killed, too
     executor = chosen.workers.executor(chosen.root, chosen.devices, chosen.threads)
     with _terminated_as_interrupted(), watching(chosen.examined.todo, quiet=quiet) as watch:
         driver = Driver(
@@ -71,10 +76,23 @@ def drive(journal: "Journal", chosen: Chosen, policy: "Policy", *, quiet: bool) 
             details={"id": described["id"], "threads": chosen.threads, "precision": chosen.precision},
         )
         try:
-            return driver.run()
+            summary = driver.run()
         finally:
             described |= {"ended": utc(time.time()), "summary": asdict(driver.summary)}
-            write_manifest(_manifest_folder(journal, folder, is_remote) / NAME, journal, described)
+            is_recorded = _record(manifest, journal, described)
+    return summary, is_recorded
+
+
+def _record(manifest: Path, journal: "Journal", described: "Mapping[str, Any]") -> bool:
+    """Write the manifest; a disk that is full must not hide what else there is to tell."""
+    from stemwise.batch.manifest import write_manifest
+
+    try:
+        write_manifest(manifest, journal, described)
+    except OSError as error:
+        typer.echo(f"error: {manifest} cannot be written: {error.strerror or error}", err=True)
+        return False
+    return True
 
 
 def presence(root: str) -> Path:
