@@ -143,6 +143,10 @@ def test_parquet_without_its_package_is_one_line(tmp_path: Path, monkeypatch: py
         ("path,duration\na.wav,nan", r"line 2: duration is 'nan'"),
         ("file\na.wav", r"line 2: has no path \(columns: file\)$"),
         ("path", r"songs\.csv has no songs$"),
+        (
+            "path,id\na.wav,x,,\nx/Crosby, Stills & Nash.mp3,y",
+            r'songs\.csv, line 3: has more fields than the 2 columns: put "quotes" around ',
+        ),
         ("path,id\na.wav,x\nb.wav,x", r"a\.wav and .*b\.wav both go by 'x': name one of them otherwise"),
         ("path,offset\na.wav,1\na.wav,2", r"a\.wav is there twice, cut differently: give each an id"),
     ],
@@ -160,6 +164,11 @@ def test_bad_json_lines_are_named(tmp_path: Path) -> None:
     (tmp_path / "songs.jsonl").write_text("{")
     with pytest.raises(ConfigError, match=r"songs\.jsonl, line 1: is no JSON"):
         ids(tmp_path / "songs.jsonl")
+    for key, value in (("path", "a\\u0000.wav"), ("id", "a\\ud800"), ("id", "a\\u0000")):
+        given = f'"path": "a.wav", "{key}": "{value}"'
+        (tmp_path / "songs.jsonl").write_text(f"{{{given}}}")
+        with pytest.raises(ConfigError, match=rf"line 1: {key} is 'a.*': it must be UTF-8 text without NUL$"):
+            ids(tmp_path / "songs.jsonl")
     (tmp_path / "songs.jsonl").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match=r"songs\.jsonl is not UTF-8"):
         ids(tmp_path / "songs.jsonl")

@@ -286,6 +286,8 @@ def test_songs_come_over_http_and_stems_do_not_go_there(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{web.server_port}"
         came = storage.fetch(f"{url}/200/a%20song.mp3?token=1", tmp_path)
         assert (came.name, came.read_bytes()) == ("a song.mp3", b"12345")
+        for name, local in (("AC%2FDC.mp3", "DC.mp3"), ("..%2Fout.mp3", "out.mp3"), ("x%2F..", "song")):
+            assert storage.fetch(f"{url}/200/{name}", tmp_path) == tmp_path / local
         for status, passing in ((404, False), (403, False), (503, True)):
             with pytest.raises(StorageError) as error:
                 storage.fetch(f"{url}/{status}/a.mp3", tmp_path)

@@ -91,7 +91,7 @@ def read_catalogue(
 
 def _refuse_unspeakable(sources: Sequence[str]) -> None:
     """Journal, manifest and CSV are UTF-8: a file name that is not could not be told from others there."""
-    names = [source for source in sources if any("\ud800" <= char <= "\udfff" for char in source)]
+    names = [source for source in sources if not _is_text(source)]
     if names:
         name = os.fsencode(names[0]).decode("utf-8", "backslashreplace")
         others = f" (and {len(names) - 1} more)" if names[1:] else ""
@@ -122,6 +122,10 @@ def _is_searched(text: str, entry: Entry) -> bool:
 
 def _location(text: str) -> PurePath:
     return PurePosixPath(text) if storage.is_remote(text) else Path(os.path.realpath(text))
+
+
+def _is_text(name: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" or char == "\0" for char in name)
 
 
 def _found(text: str, notes: list[str]) -> Iterator[Entry]:
@@ -187,6 +191,11 @@ def _manifest(
 
 def _row(path: Path, line: int, given: Mapping[str, Any]) -> Entry:
     source = str(given["path"])
+    for key in ("path", "id"):
+        if not _is_text(str(given.get(key, ""))):
+            raise ConfigError(
+                f"{path}, line {line}: {key} is {given[key]!r}: it must be UTF-8 text without NUL"
+            )
     if not storage.is_remote(source):
         source = str(path.parent / source)
     suffix = PurePosixPath(storage.file_name(source)).suffix
@@ -224,7 +233,12 @@ def _csv(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         rows = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
         try:
             for row in rows:
-                yield rows.line_num, {key: value for key, value in row.items() if key is not None}
+                if any(row.pop(None, ())):  # those that are empty do no harm
+                    raise ConfigError(
+                        f"{path}, line {rows.line_num}: has more fields than the {len(row)} columns:"
+                        ' put "quotes" around what holds a separator'
+                    )
+                yield rows.line_num, row
         except csv.Error as error:
             raise ConfigError(f"{path}, line {rows.line_num}: {error}") from error
 

@@ -53,8 +53,9 @@ def is_remote(location: str) -> bool:
 def file_name(location: str) -> str:
     """The last part of a location, without the query of an http URL."""
     if location.startswith(("http://", "https://")):
-        return unquote(PurePosixPath(urlsplit(location).path).name)
-    return location.rstrip("/").rpartition("/")[2]
+        location = unquote(PurePosixPath(urlsplit(location).path).name).replace("\0", "")
+    name = location.rstrip("/").rpartition("/")[2]  # what was quoted may hold a `/` too
+    return "" if name in (".", "..") else name
 
 
 def find_songs(url: str) -> list[Found]:
