@@ -86,15 +86,16 @@ def plan(
         print_plan(chosen.examined, None, None, chosen.devices, chosen.threads, chosen.precision)
         return
     from stemwise.batch.plan import make_plan
-    from stemwise.batch.trial import measure_speed
+    from stemwise.batch.trial import can_be_tried, measure_speed
 
-    made = make_plan(chosen.examined.todo, chosen.root)
-    with working("trying some songs", total=3) as step:
-        speed = measure_speed(
-            chosen.examined.todo, chosen.devices, chosen.threads, chosen.precision, step=step
-        )
+    made, speed = make_plan(chosen.examined.todo, chosen.root), None
+    if can_be_tried(chosen.examined.todo):
+        with working("trying some songs", total=3) as step:
+            speed = measure_speed(
+                chosen.examined.todo, chosen.devices, chosen.threads, chosen.precision, step=step
+            )
     print_plan(chosen.examined, made, speed, chosen.devices, chosen.threads, chosen.precision)
-    made.check_room()
+    _tell_room(made.check_room(), quiet=False)
 
 
 @app.command("run")
@@ -150,7 +151,7 @@ def run(
     policy = Policy(attempts=attempts, limit_s=time_limit)
     wanted = Workers(n=workers, threads=threads, ray=ray, gpus=gpus)
     chosen = _choose(inputs, output, journal, settings_of(**options), wanted, quiet=quiet)
-    make_plan(chosen.examined.todo, chosen.root).check_room()
+    _tell_room(make_plan(chosen.examined.todo, chosen.root).check_room(), quiet=quiet)
     with journal_of(output, journal, create=True) as opened:
         take_over(opened, QUEUE, presence(chosen.root))
         enlist(opened, chosen.examined)
@@ -165,6 +166,11 @@ def run(
         typer.echo(f"error: stopped: {summary.stopped}", err=True)
     if summary.stopped is not None or summary.n_failed or not is_recorded:
         raise typer.Exit(1)
+
+
+def _tell_room(doubt: str | None, *, quiet: bool) -> None:
+    if doubt is not None and not quiet:
+        typer.echo(f"note: {doubt}", err=True)
 
 
 def _choose(
