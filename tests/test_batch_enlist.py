@@ -6,7 +6,7 @@ import pytest
 
 from batches import FACTS, FakeExecutor, driver, examined, failed, listed, write_songs
 from stemwise.batch.catalogue import read_catalogue
-from stemwise.batch.enlist import stems_of
+from stemwise.batch.enlist import enlist, stems_of
 from stemwise.batch.settings import Settings
 from stemwise.errors import ConfigError
 from stemwise.journal import Journal
@@ -136,6 +136,20 @@ def test_each_song_may_have_its_own_model_and_part(tmp_path: Path, output: Path)
     wanted = {"model": "two", "model_sha256": "c" * 64, "offset_s": 1.0, "duration_s": 2.0}
     assert one.parameters | wanted == one.parameters
     assert [other.parameters[key] for key in ("offset_s", "duration_s")] == [0.0, None]
+
+
+def test_a_model_that_was_moved_makes_nothing_anew(journal: Journal, songs: Path, output: Path) -> None:
+    def named(name: str) -> list[str]:
+        facts = replace(FACTS, name=name)
+        found = examined(journal, songs, output, settings=Settings(model=name), facts=facts)
+        enlist(journal, found)
+        return sorted({row.parameters["model"] for row in journal.rows("batch", ["queued"])})
+
+    assert named("m.safetensors") == ["m.safetensors"]
+    assert named("/x/m.safetensors") == ["/x/m.safetensors"]  # where it is to be found now
+    driver(journal, output).run()
+    assert named("m.safetensors") == []
+    assert named("n.safetensors") == ["n.safetensors"]
 
 
 def test_stems_beside_their_songs_are_no_songs(songs: Path) -> None:

@@ -3,7 +3,8 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
 from stemwise.batch import storage
 from stemwise.batch.catalogue import Entry
@@ -67,7 +68,7 @@ def examine(
     Raises:
         ConfigError: where songs would share files, with one another or with songs of an earlier run.
     """
-    rows = {row.id: row for row in new_rows(entries, settings, facts, root)}
+    rows = {row.id: _as_named(row, known.get(row.id)) for row in new_rows(entries, settings, facts, root)}
     _refuse_taken(rows, known)
     changed = [
         entry
@@ -94,6 +95,18 @@ def examine(
         n_done=sum(row.state == "done" and row.id not in gone for row in ended),
         n_failed=sum(row.state == "failed" and row.id not in gone for row in ended),
     )
+
+
+def _as_named(row: Row, old: Row | None) -> Row:
+    """A row as the journal has it if it asks for the same, of a model that is in another folder now."""
+    if old is None or old.state == "queued" or _unplaced(old) != _unplaced(row):
+        return row
+    return replace(row, parameters=old.parameters)
+
+
+def _unplaced(row: Row) -> dict[str, Any]:
+    """Equal weights need not be equal models, such as Spleeter's of 11 and of 16 kHz: the name counts."""
+    return {**row.parameters, "model": PurePath(row.parameters["model"]).name}
 
 
 def stems_of(known: Mapping[str, Row], root: str) -> list[str]:
