@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from batches import FACTS, FakeExecutor, driver, examined, failed, listed, write_songs
-from stemwise.batch.catalogue import read_catalogue
-from stemwise.batch.enlist import enlist, stems_of
+from stemwise.batch import storage
+from stemwise.batch.catalogue import Entry, read_catalogue
+from stemwise.batch.enlist import enlist, examine, stems_of
 from stemwise.batch.settings import Settings
+from stemwise.batch.song import Outcome
 from stemwise.errors import ConfigError
 from stemwise.journal import Journal
 from stemwise.outputs import OutputFormat
@@ -162,3 +164,33 @@ def test_stems_beside_their_songs_are_no_songs(songs: Path) -> None:
         known = {row.id: row for row in journal.rows("batch")}
         catalogue = read_catalogue([str(songs)], output=songs, stems=stems_of(known, str(songs)))
         assert catalogue.notes == (f"{songs}: stems of earlier runs are left out: 12",)
+
+
+def test_a_song_in_storage_that_has_changed_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def todo(**told: object) -> int:
+        entry = Entry(id="a.mp3", source="s3://b/a.mp3", name="a.mp3", **told)  # type: ignore[arg-type]
+        known = {row.id: row for row in journal.rows("batch")}
+        found = examine(known, [entry], Settings(), {FACTS.name: FACTS}, "s3://b/out")
+        enlist(journal, found)
+        return len(found.todo)
+
+    def do(**stamp: object) -> None:
+        done = Outcome(id="a.mp3", input_sha256="s", stamp=stamp, report={"duration_s": 1.0})
+        assert driver(journal, tmp_path, FakeExecutor(lambda _: done)).run().n_done == 1
+
+    content = ["s"]
+    monkeypatch.setattr(storage, "sha256", lambda url: content[0])
+    with Journal(tmp_path / "j.sqlite") as journal:
+        assert todo(n_bytes=9, etag="x") == 1
+        do()  # as an older stemwise, which kept no stamp
+        assert todo(n_bytes=8, etag="y") == 0
+        journal.requeue("batch")
+        do(bytes=9, etag="x")
+        for same in ({"n_bytes": 9, "etag": "x"}, {"n_bytes": 9, "etag": "copied"}, {"n_bytes": 9}, {}):
+            assert todo(**same) == 0
+        assert todo(n_bytes=8, etag="x") == 1
+        do(bytes=9, etag="x")
+        content[0] = "t"
+        assert todo(n_bytes=9, etag="y") == 1

@@ -31,6 +31,7 @@ class Entry:
         duration_s: how much to separate, seconds; None for all.
         model: for this song; None for that of the batch.
         n_bytes: size of the file, if the storage has told it.
+        etag: what the storage calls its content, likewise.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Entry:
     duration_s: float | None = None
     model: str | None = None
     n_bytes: int | None = None
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,8 @@ def _found(text: str, notes: list[str]) -> Iterator[Entry]:
         yield from _manifest(path, reader, notes)
     elif storage.is_remote(text):
         for song in storage.find_songs(text):
-            yield _entry(song.url, song.folder, storage.file_name(song.url), song.n_bytes)
+            found = _entry(song.url, song.folder, storage.file_name(song.url))
+            yield replace(found, n_bytes=song.n_bytes, etag=song.etag)
     elif path.is_dir():
         for local in find_songs([path], recursive=True, left_out=notes):
             yield _entry(str(local.path), local.folder.as_posix().removeprefix("."), local.path.name)
@@ -156,10 +159,8 @@ def _matching(pattern: str) -> Iterator[Entry]:
         yield _entry(str(path), folder, path.name)
 
 
-def _entry(source: str, folder: str, name: str, n_bytes: int | None = None) -> Entry:
-    return Entry(
-        id=f"{folder}/{name}" if folder else name, source=source, folder=folder, name=name, n_bytes=n_bytes
-    )
+def _entry(source: str, folder: str, name: str) -> Entry:
+    return Entry(id=f"{folder}/{name}" if folder else name, source=source, folder=folder, name=name)
 
 
 def _under(text: str, entry: Entry) -> Entry:

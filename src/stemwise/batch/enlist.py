@@ -84,8 +84,9 @@ def examine(
             details["earlier"] = sorted(_written(known[entry.id]))
         rows[entry.id] = replace(row, details=details)
     new = {entry.id for entry in changed}
+    stamps = {entry.id: {"bytes": entry.n_bytes, "etag": entry.etag} for entry in entries}
     ended = [row for row in known.values() if row.id in rows and row.id not in new and row.state in ENDED]
-    again = [row for row in ended if _is_stale(row, rows[row.id].source, root)]
+    again = [row for row in ended if _is_stale(row, rows[row.id].source, stamps[row.id], root)]
     gone = {row.id for row in again}
     return Examined(
         rows=list(rows.values()),
@@ -177,12 +178,17 @@ def _place(entry: Entry) -> Path:
     return Path(entry.source).parent / entry.name
 
 
-def _is_stale(row: Row, source: str, root: str) -> bool:
+def _is_stale(row: Row, source: str, listed: Mapping[str, Any], root: str) -> bool:
     """Whether a song that has ended must be done anew: its stems have gone, or its input is another one."""
-    old, new = row.details.get("stamp", {}), stamp_of(source)
-    if new and old.get("bytes") != new["bytes"]:
+    old: Mapping[str, Any] = row.details.get("stamp", {})
+    if storage.is_remote(source):  # and what it was is not always known
+        new = {key: value for key, value in listed.items() if value is not None and key in old}
+    else:
+        new = stamp_of(source)
+    if new and old.get("bytes") != new.get("bytes", old.get("bytes")):
         return True
-    if new and old["mtime_ns"] != new["mtime_ns"] and row.input_sha256 is not None:
+    is_touched = any(old.get(key) != value for key, value in new.items())
+    if is_touched and row.input_sha256 is not None:
         return storage.sha256(source) != row.input_sha256
     if row.state != "done" or storage.is_remote(root):
         return False  # asking storage for every stem would take longer than it is worth: `verify` does

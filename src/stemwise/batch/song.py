@@ -49,7 +49,8 @@ class Outcome:
         id: of the job.
         outputs: stem → `{"path", "sha256", "bytes"}`, paths as the job has them.
         input_sha256: of the input's bytes.
-        stamp: `{"bytes", "mtime_ns"}` of an input that is a file here, to see later whether it has changed.
+        stamp: `{"bytes", "mtime_ns"}` of an input that is a file here, `{"bytes", "etag"}` in storage, to
+            see later whether it has changed.
         report: `files.SongReport` as a dictionary.
         timings: seconds of `fetch`, `wait` (for a worker), `separate`, `hash` and `publish`.
         error: one line.
@@ -61,7 +62,7 @@ class Outcome:
     id: str
     outputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     input_sha256: str | None = None
-    stamp: Mapping[str, int] = field(default_factory=dict)
+    stamp: Mapping[str, Any] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
@@ -131,11 +132,14 @@ def separate_song(
         Stopped: if it was stopped; then nothing half-written is left.
     """
     timings: dict[str, float] = {}
-    task, stamp = job.task, stamp_of(job.task.source)
+    task = job.task
+    stamp: Mapping[str, Any] = stamp_of(task.source)
     try:
         with tempfile.TemporaryDirectory(prefix="stemwise-", dir=job.scratch) as scratch:
             tell(Progress(task.id, "reading", 0.0, None))
             with _timed(timings, "fetch"):
+                if storage.is_remote(task.source):
+                    stamp = storage.stamp(task.source)
                 source = storage.fetch(task.source, Path(scratch))
                 digest = storage.sha256(str(source))
             local = {stem: _local(path, Path(scratch)) for stem, path in task.paths.items()}
