@@ -124,6 +124,27 @@ def test_manifests_of_every_kind_say_the_same(tmp_path: Path, kind: str) -> None
     assert catalogue.notes == (f"{path}: columns that mean nothing here: artist",)
 
 
+def test_a_manifest_in_storage_is_read_as_one_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(url: str, folder: Path) -> Path:
+        path = folder / storage.file_name(url)
+        path.write_text(text)
+        return path
+
+    text = "path,artist\na/one.wav,x\n../two.wav,x\n/music/three.wav,x\ns3://c/four.wav,x"
+    monkeypatch.setattr(storage, "fetch", fetch)
+    catalogue = read_catalogue(["s3://b/lists/new.csv"])
+    assert [(entry.id, entry.source) for entry in catalogue.entries] == [
+        ("a/one.wav", "s3://b/lists/a/one.wav"),
+        ("../two.wav", "s3://b/two.wav"),
+        ("/music/three.wav", "/music/three.wav"),
+        ("s3://c/four.wav", "s3://c/four.wav"),
+    ]
+    assert catalogue.notes == ("s3://b/lists/new.csv: columns that mean nothing here: artist",)
+    text = "path,id\na.wav,x,y"
+    with pytest.raises(ConfigError, match=r"^https://h/new\.csv\?key=1, line 2: has more fields"):
+        read_catalogue(["https://h/new.csv?key=1"])
+
+
 def test_parquet_without_its_package_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "songs.parquet").touch()

@@ -1,15 +1,16 @@
 """Which songs a catalogue has: folders, patterns, files, URLs, manifests in CSV, JSON lines or Parquet."""
 
-import csv
 import glob
-import json
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PurePosixPath
+from posixpath import normpath
 from typing import Any
 
 from stemwise.batch import storage
+from stemwise.batch.listing import READERS, Reader
 from stemwise.errors import ConfigError
 from stemwise.naming import find_songs, is_song
 
@@ -119,7 +120,7 @@ def _without_stems(
 
 def _is_searched(text: str, entry: Entry) -> bool:
     """Whether an entry was not named itself, by itself or in a manifest."""
-    return entry.source != text and (storage.is_remote(text) or Path(text).suffix.lower() not in _READERS)
+    return entry.source != text and _reader(text) is None
 
 
 def _location(text: str) -> PurePath:
@@ -131,9 +132,10 @@ def _is_text(name: str) -> bool:
 
 
 def _found(text: str, notes: list[str]) -> Iterator[Entry]:
-    path = Path(text)
-    reader = _READERS.get(path.suffix.lower())
-    if reader is not None and not storage.is_remote(text):
+    path, reader = Path(text), _reader(text)
+    if reader is not None and storage.is_remote(text):
+        yield from _fetched_manifest(text, reader, notes)
+    elif reader is not None:
         yield from _manifest(path, reader, notes)
     elif storage.is_remote(text):
         for song in storage.find_songs(text):
@@ -171,9 +173,27 @@ def _under(text: str, entry: Entry) -> Entry:
     return replace(entry, id=str(root / entry.id), folder=str(root / entry.folder))
 
 
-def _manifest(
-    path: Path, read: Callable[[Path], Iterable[tuple[int, Mapping[str, Any]]]], notes: list[str]
-) -> Iterator[Entry]:
+def _reader(text: str) -> Reader | None:
+    return READERS.get(PurePosixPath(storage.file_name(text)).suffix.lower())
+
+
+def _fetched_manifest(url: str, read: Reader, notes: list[str]) -> Iterator[Entry]:
+    """What a manifest in storage names, as seen from its folder there."""
+    scheme, _, place = url.rpartition("/")[0].partition("://")
+    with tempfile.TemporaryDirectory(prefix="stemwise-") as folder:
+        path, told = storage.fetch(url, Path(folder)), list[str]()
+        try:
+            entries = list(_manifest(path, read, told))
+        except ConfigError as error:
+            raise ConfigError(str(error).replace(str(path), url)) from error
+    notes += [note.replace(str(path), url) for note in told]
+    for entry in entries:
+        below = entry.source.removeprefix(f"{folder}/")
+        is_below = below != entry.source
+        yield replace(entry, source=f"{scheme}://{normpath(f'{place}/{below}')}") if is_below else entry
+
+
+def _manifest(path: Path, read: Reader, notes: list[str]) -> Iterator[Entry]:
     unknown: dict[str, None] = {}
     try:
         for line, row in read(path):
@@ -227,56 +247,3 @@ def _seconds(path: Path, line: int, given: Mapping[str, Any], key: str, *, least
         wanted = "0 or more" if least == 0 else "more than 0"
         raise ConfigError(f"{path}, line {line}: {key} is {given[key]!r}: it must be seconds, {wanted}")
     return seconds
-
-
-def _csv(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-        try:
-            for row in rows:
-                if any(row.pop(None, ())):  # those that are empty do no harm
-                    raise ConfigError(
-                        f"{path}, line {rows.line_num}: has more fields than the {len(row)} columns:"
-                        ' put "quotes" around what holds a separator'
-                    )
-                yield rows.line_num, row
-        except csv.Error as error:
-            raise ConfigError(f"{path}, line {rows.line_num}: {error}") from error
-
-
-def _json_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with path.open(encoding="utf-8-sig") as file:
-        for line, text in enumerate(file, 1):
-            if not text.strip():
-                continue
-            try:
-                row = json.loads(text)
-            except ValueError as error:
-                raise ConfigError(f"{path}, line {line}: is no JSON: {error}") from error
-            if not isinstance(row, dict):
-                raise ConfigError(f'{path}, line {line}: must be an object: {{"path": "song.mp3"}}')
-            yield line, row
-
-
-def _parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError as error:
-        raise ConfigError(f"{path}: Parquet needs pyarrow: pip install 'stemwise[parquet]'") from error
-    line = 0
-    try:
-        with parquet.ParquetFile(path) as file:
-            for piece in file.iter_batches():
-                for line, row in enumerate(piece.to_pylist(), line + 1):  # noqa: B020
-                    yield line, row
-    except ArrowException as error:
-        raise ConfigError(f"{path} cannot be read as Parquet: {error}") from error
-
-
-_READERS: dict[str, Callable[[Path], Iterable[tuple[int, Mapping[str, Any]]]]] = {
-    ".csv": _csv,
-    ".tsv": _csv,
-    ".jsonl": _json_lines,
-    ".ndjson": _json_lines,
-    ".parquet": _parquet,
-}
