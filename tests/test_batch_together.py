@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from batches import Clock, FakeExecutor, driver, failed, listed, write_songs
+from batches import Clock, FakeExecutor, driver, examined, failed, listed, write_songs
+from stemwise.batch.enlist import enlist
 from stemwise.batch.local import Event
 from stemwise.batch.presence import present, take_over
 from stemwise.batch.settings import Settings
@@ -54,6 +55,15 @@ def test_a_song_under_way_is_not_made_otherwise_meanwhile(
     journal.release(other)
     listed(journal, tmp_path / "music", output, settings=flac)
     assert {row.parameters["codec"] for row in journal.rows("batch")} == {"flac"}
+
+
+def test_two_runs_that_begin_at_once_share_the_songs(journal: Journal, tmp_path: Path, output: Path) -> None:
+    with Journal(tmp_path / "empty.sqlite") as before:
+        found = examined(before, tmp_path / "music", output)
+    with present(output) as other:
+        journal.claim(other, "batch")
+        enlist(journal, found)
+        assert states(journal) == "rqqq"
 
 
 @pytest.mark.parametrize("codec", ["wav", "flac"])

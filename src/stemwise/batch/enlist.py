@@ -125,7 +125,9 @@ def enlist(journal: Journal, examined: Examined) -> None:
     Raises:
         ConfigError: if some of it is under way with other parameters.
     """
-    under_way = [row.id for row in journal.rows(QUEUE, ["running"]) if row.id in examined.new]
+    wanted = {row.id: row.parameters for row in examined.rows}
+    running = journal.rows(QUEUE, ["running"])
+    under_way = [row.id for row in running if wanted.get(row.id, row.parameters) != row.parameters]
     if under_way:
         raise ConfigError(
             f"another run makes {under_way[0]!r}{f' and {len(under_way) - 1} more' if under_way[1:] else ''}"
