@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stemwise.batch.catalogue import read_catalogue
-from stemwise.batch.enlist import Examined, enlist, examine
+from stemwise.batch.enlist import Examined, enlist, examine, stems_of
 from stemwise.batch.local import Event
 from stemwise.batch.policy import Policy
 from stemwise.batch.run import Driver
@@ -42,8 +42,8 @@ def examined(
     journal: Journal, folder: Path, output: Path, settings: Settings | None = None, facts: ModelFacts = FACTS
 ) -> Examined:
     """A folder beside a journal."""
-    entries = read_catalogue([str(folder)], output=output).entries
     known = {row.id: row for row in journal.rows("batch")}
+    entries = read_catalogue([str(folder)], output=output, stems=stems_of(known, str(output))).entries
     return examine(known, entries, settings or Settings(), {facts.name: facts}, str(output))
 
 

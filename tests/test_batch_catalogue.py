@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from batches import write_songs
+from stemwise.batch import storage
 from stemwise.batch.catalogue import COLUMNS, Entry, read_catalogue
 from stemwise.errors import ConfigError
 
@@ -123,6 +124,27 @@ def test_manifests_of_every_kind_say_the_same(tmp_path: Path, kind: str) -> None
     assert catalogue.notes == (f"{path}: columns that mean nothing here: artist",)
 
 
+def test_a_manifest_in_storage_is_read_as_one_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(url: str, folder: Path) -> Path:
+        path = folder / storage.file_name(url)
+        path.write_text(text)
+        return path
+
+    text = "path,artist\na/one.wav,x\n../two.wav,x\n/music/three.wav,x\ns3://c/four.wav,x"
+    monkeypatch.setattr(storage, "fetch", fetch)
+    catalogue = read_catalogue(["s3://b/lists/new.csv"])
+    assert [(entry.id, entry.source) for entry in catalogue.entries] == [
+        ("a/one.wav", "s3://b/lists/a/one.wav"),
+        ("../two.wav", "s3://b/two.wav"),
+        ("/music/three.wav", "/music/three.wav"),
+        ("s3://c/four.wav", "s3://c/four.wav"),
+    ]
+    assert catalogue.notes == ("s3://b/lists/new.csv: columns that mean nothing here: artist",)
+    text = "path,id\na.wav,x,y"
+    with pytest.raises(ConfigError, match=r"^https://h/new\.csv\?key=1, line 2: has more fields"):
+        read_catalogue(["https://h/new.csv?key=1"])
+
+
 def test_parquet_without_its_package_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "songs.parquet").touch()
@@ -142,6 +164,10 @@ def test_parquet_without_its_package_is_one_line(tmp_path: Path, monkeypatch: py
         ("path,duration\na.wav,nan", r"line 2: duration is 'nan'"),
         ("file\na.wav", r"line 2: has no path \(columns: file\)$"),
         ("path", r"songs\.csv has no songs$"),
+        (
+            "path,id\na.wav,x,,\nx/Crosby, Stills & Nash.mp3,y",
+            r'songs\.csv, line 3: has more fields than the 2 columns: put "quotes" around ',
+        ),
         ("path,id\na.wav,x\nb.wav,x", r"a\.wav and .*b\.wav both go by 'x': name one of them otherwise"),
         ("path,offset\na.wav,1\na.wav,2", r"a\.wav is there twice, cut differently: give each an id"),
     ],
@@ -159,8 +185,37 @@ def test_bad_json_lines_are_named(tmp_path: Path) -> None:
     (tmp_path / "songs.jsonl").write_text("{")
     with pytest.raises(ConfigError, match=r"songs\.jsonl, line 1: is no JSON"):
         ids(tmp_path / "songs.jsonl")
+    for key, value in (("path", "a\\u0000.wav"), ("id", "a\\ud800"), ("id", "a\\u0000")):
+        given = f'"path": "a.wav", "{key}": "{value}"'
+        (tmp_path / "songs.jsonl").write_text(f"{{{given}}}")
+        with pytest.raises(ConfigError, match=rf"line 1: {key} is 'a.*': it must be UTF-8 text without NUL$"):
+            ids(tmp_path / "songs.jsonl")
     (tmp_path / "songs.jsonl").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match=r"songs\.jsonl is not UTF-8"):
         ids(tmp_path / "songs.jsonl")
     with pytest.raises(ConfigError, match=r"missing\.jsonl cannot be read: No such file"):
         ids(tmp_path / "missing.jsonl")
+
+
+@pytest.mark.parametrize("pattern", ["**/*.wav", "*/**/*.wav", "a/**"])
+def test_a_pattern_finds_no_song_in_the_output_folder(folder: Path, pattern: str) -> None:
+    songs = ids(folder / pattern)
+    output = folder / "a" / "stems"
+    write_songs(output, "one/vocals.wav")
+    assert len(ids(folder / pattern)) == len(songs) + 1
+    assert ids(folder / pattern, output=output) == songs
+    with pytest.raises(ConfigError, match=r"\*\.wav has no songs but the stems of earlier runs$"):
+        ids(folder / "a/s*/**/*.wav", output=output)
+
+
+def test_storage_has_no_songs_in_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [("songs/a.wav", ""), ("songs/stems/a/vocals.wav", "stems/a"), ("songs/stems2/b.wav", "stems2")]
+    monkeypatch.setattr(
+        storage,
+        "find_songs",
+        lambda url: [storage.Found(f"s3://b/{name}", place, 1) for name, place in found],
+    )
+    for output in ("s3://b/songs/stems", "s3://b/songs/stems/"):
+        entries = read_catalogue(["s3://b/songs"], output=output).entries
+        assert [entry.id for entry in entries] == ["a.wav", "stems2/b.wav"]
+    assert len(read_catalogue(["s3://b/songs"], output="s3://b/songs").entries) == 3

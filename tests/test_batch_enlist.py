@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 
 from batches import FACTS, FakeExecutor, driver, examined, failed, listed, write_songs
+from stemwise.batch import storage
+from stemwise.batch.catalogue import Entry, read_catalogue
+from stemwise.batch.enlist import enlist, examine, stems_of
 from stemwise.batch.settings import Settings
+from stemwise.batch.song import Outcome
 from stemwise.errors import ConfigError
 from stemwise.journal import Journal
 from stemwise.outputs import OutputFormat
@@ -134,3 +138,59 @@ def test_each_song_may_have_its_own_model_and_part(tmp_path: Path, output: Path)
     wanted = {"model": "two", "model_sha256": "c" * 64, "offset_s": 1.0, "duration_s": 2.0}
     assert one.parameters | wanted == one.parameters
     assert [other.parameters[key] for key in ("offset_s", "duration_s")] == [0.0, None]
+
+
+def test_a_model_that_was_moved_makes_nothing_anew(journal: Journal, songs: Path, output: Path) -> None:
+    def named(name: str) -> list[str]:
+        facts = replace(FACTS, name=name)
+        found = examined(journal, songs, output, settings=Settings(model=name), facts=facts)
+        enlist(journal, found)
+        return sorted({row.parameters["model"] for row in journal.rows("batch", ["queued"])})
+
+    assert named("m.safetensors") == ["m.safetensors"]
+    assert named("/x/m.safetensors") == ["/x/m.safetensors"]  # where it is to be found now
+    driver(journal, output).run()
+    assert named("m.safetensors") == []
+    assert named("n.safetensors") == ["n.safetensors"]
+
+
+def test_stems_beside_their_songs_are_no_songs(songs: Path) -> None:
+    with Journal(songs / "batch.sqlite") as journal:
+        for codec, suffix in (("wav", "wav"), ("flac", "flac"), ("mp3", "mp3"), ("mp3", "mp3")):
+            listed(journal, songs, songs, settings=Settings(output_format=OutputFormat(codec=codec)))
+            driver(journal, songs).run()
+            assert [row.id for row in journal.rows("batch")] == ["a/one.wav", "two.wav"]
+            assert (songs / f"two/vocals.{suffix}").exists()
+        known = {row.id: row for row in journal.rows("batch")}
+        catalogue = read_catalogue([str(songs)], output=songs, stems=stems_of(known, str(songs)))
+        assert catalogue.notes == (f"{songs}: stems of earlier runs are left out: 12",)
+
+
+def test_a_song_in_storage_that_has_changed_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def todo(**told: object) -> int:
+        entry = Entry(id="a.mp3", source="s3://b/a.mp3", name="a.mp3", **told)  # type: ignore[arg-type]
+        known = {row.id: row for row in journal.rows("batch")}
+        found = examine(known, [entry], Settings(), {FACTS.name: FACTS}, "s3://b/out")
+        enlist(journal, found)
+        return len(found.todo)
+
+    def do(**stamp: object) -> None:
+        done = Outcome(id="a.mp3", input_sha256="s", stamp=stamp, report={"duration_s": 1.0})
+        assert driver(journal, tmp_path, FakeExecutor(lambda _: done)).run().n_done == 1
+
+    content = ["s"]
+    monkeypatch.setattr(storage, "sha256", lambda url: content[0])
+    with Journal(tmp_path / "j.sqlite") as journal:
+        assert todo(n_bytes=9, etag="x") == 1
+        do()  # as an older stemwise, which kept no stamp
+        assert todo(n_bytes=8, etag="y") == 0
+        journal.requeue("batch")
+        do(bytes=9, etag="x")
+        for same in ({"n_bytes": 9, "etag": "x"}, {"n_bytes": 9, "etag": "copied"}, {"n_bytes": 9}, {}):
+            assert todo(**same) == 0
+        assert todo(n_bytes=8, etag="x") == 1
+        do(bytes=9, etag="x")
+        content[0] = "t"
+        assert todo(n_bytes=9, etag="y") == 1

@@ -68,6 +68,7 @@ def test_a_catalogue_in_storage_is_done_though_the_network_fails_for_a_while(tmp
         assert len(json.loads((tmp_path / "manifest.json").read_text())["songs"]) == N_SONGS
         with Journal(journal) as opened:
             rows = opened.rows("batch")
+        assert all(row.details["stamp"].keys() == {"bytes", "etag"} for row in rows)
         assert {row.state for row in rows} == {"done"}
         assert {output["sha256"] for row in rows for output in row.outputs.values()} == set(found.values())
         assert max(row.attempts for row in rows) > 1

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from batches import FACTS, write_songs
-from stemwise.batch import cluster, local, seat, song
+from stemwise.batch import cluster, local, seat, song, storage
 from stemwise.batch.catalogue import Entry
 from stemwise.batch.enlist import new_rows
 from stemwise.batch.local import LocalExecutor
@@ -227,3 +227,16 @@ def test_stopping_does_not_wait_for_songs(job: Job, monkeypatch: pytest.MonkeyPa
     begin = time.monotonic()
     executor.stop()
     assert time.monotonic() - begin < 10
+
+
+def test_what_storage_says_of_a_song_is_kept(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, url = Path(job.task.source), "s3://b/a.wav"
+    monkeypatch.setattr(storage, "stamp", lambda asked: {"bytes": 9, "etag": asked})
+    monkeypatch.setattr(storage, "fetch", lambda asked, folder: path)
+    done = outcome(replace(job, task=replace(job.task, source=url)), FakeWorker())
+    assert (done.error, done.stamp) == (None, {"bytes": 9, "etag": url})
+
+
+def test_a_worker_that_died_of_a_song_is_told_from_storage_that_failed(job: Job) -> None:
+    assert outcome(job, FakeWorker(answer=Crashed("a", "ended by SIGSEGV"))).crashed
+    assert not outcome(job, FakeWorker(answer=Failed("a", "no network", 7, True))).crashed

@@ -128,7 +128,9 @@ def test_songs_are_found_by_name_folder_and_glob(server: S3Server, bucket: str) 
 
     def found(url: str) -> list[tuple[str, str]]:
         songs = storage.find_songs(url)
-        assert all(song.n_bytes == 5 for song in songs)
+        for song in songs:
+            assert song.n_bytes == 5
+            assert storage.stamp(song.url) == {"bytes": 5, "etag": song.etag}
         return [(song.url.removeprefix(f"{root}/"), song.folder) for song in songs]
 
     assert found(f"{root}/a") == [(names[0], ""), (names[1], "b"), (names[2], "b/c")]
@@ -258,7 +260,7 @@ def test_wrong_credentials_are_told_in_a_line(
         check(url, "signature|Forbidden")
         connect(monkeypatch, network.url, key, secret)
         storage.publish({f"{url}/a.mp3": stems["bass"]})
-        assert storage.find_songs(url) == [storage.Found(f"{url}/a.mp3", "", 9)]
+        assert [(song.url, song.n_bytes) for song in storage.find_songs(url)] == [(f"{url}/a.mp3", 9)]
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
         import s3fs
@@ -286,6 +288,8 @@ def test_songs_come_over_http_and_stems_do_not_go_there(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{web.server_port}"
         came = storage.fetch(f"{url}/200/a%20song.mp3?token=1", tmp_path)
         assert (came.name, came.read_bytes()) == ("a song.mp3", b"12345")
+        for name, local in (("AC%2FDC.mp3", "DC.mp3"), ("..%2Fout.mp3", "out.mp3"), ("x%2F..", "song")):
+            assert storage.fetch(f"{url}/200/{name}", tmp_path) == tmp_path / local
         for status, passing in ((404, False), (403, False), (503, True)):
             with pytest.raises(StorageError) as error:
                 storage.fetch(f"{url}/{status}/a.mp3", tmp_path)

@@ -1,9 +1,11 @@
 """The commands, with real processes and a tiny network."""
 
 import csv
+import errno
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,12 +13,13 @@ from audio_files import files_below, write_wav
 from conftest import song
 from random_models import stemwise_like
 from stemwise import cli
-from stemwise.batch import settings
+from stemwise.batch import manifest, settings
+from stemwise.batch.manifest import write_manifest
 from stemwise.batch.song import Outcome
 from stemwise.batch.storage import sha256
 from stemwise.checkpoint import save_model
 from stemwise.cli.batch_view import watching
-from stemwise.journal import Row
+from stemwise.journal import Journal, Row
 
 STEMS = ("bass", "drums", "other", "vocals")
 
@@ -88,10 +91,10 @@ def test_a_catalogue_is_separated_verified_and_reported(
     assert [row["state"] for row in rows] == ["done", "failed", "done"]
     assert rows[0]["input_sha256"] == sha256(str(songs / "album" / "one.wav"))
 
-    manifest = json.loads((output / "manifest.json").read_text())
-    found = manifest["songs"][0]["outputs"]["vocals"]
+    told = json.loads((output / "manifest.json").read_text())
+    found = told["songs"][0]["outputs"]["vocals"]
     assert found["sha256"] == sha256(str(output / found["path"]))
-    assert manifest["songs"][0]["run"]["id"] == manifest["runs"][0]["id"]
+    assert told["songs"][0]["run"]["id"] == told["runs"][0]["id"]
 
     (output / "two/bass.wav").write_bytes(b"changed")
     status, _, err = command("verify", output)
@@ -100,6 +103,26 @@ def test_a_catalogue_is_separated_verified_and_reported(
     assert command("retry", output, "two.wav")[1].startswith("queued again: 1; to do them: ")
     assert command("retry", output, "--failed")[1].startswith("queued again: 1; to do them: ")
     assert command("status", output)[1].splitlines()[1] == "queued        2 songs, 0 s of audio"
+
+
+@pytest.mark.usefixtures("facts_at_once")
+def test_a_manifest_that_cannot_be_written_in_the_end_hides_nothing(  # type: ignore[no-untyped-def]
+    command, model: str, songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, journal: Journal, run: dict[str, Any]) -> None:
+        if "ended" in run:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_manifest(path, journal, run)
+
+    monkeypatch.setattr(manifest, "write_manifest", full)
+    path = tmp_path / "out" / "manifest.json"
+    status, out, err = command("run", songs / "two.wav", "-o", path.parent, "-p", model, "-w", 1)
+    assert status == 1
+    assert out.endswith(f"{path.parent}: 1 done\n")
+    assert err == f"error: {path} cannot be written: No space left on device\n"
+    (run,) = json.loads(path.read_text())["runs"]
+    assert run["command"][0] == "batch"
+    assert "ended" not in run  # as that of a run that was killed
 
 
 @pytest.mark.usefixtures("facts_at_once")

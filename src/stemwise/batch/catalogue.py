@@ -1,15 +1,16 @@
 """Which songs a catalogue has: folders, patterns, files, URLs, manifests in CSV, JSON lines or Parquet."""
 
-import csv
 import glob
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
+from posixpath import normpath
 from typing import Any
 
 from stemwise.batch import storage
+from stemwise.batch.listing import READERS, Reader
 from stemwise.errors import ConfigError
 from stemwise.naming import find_songs, is_song
 
@@ -31,6 +32,7 @@ class Entry:
         duration_s: how much to separate, seconds; None for all.
         model: for this song; None for that of the batch.
         n_bytes: size of the file, if the storage has told it.
+        etag: what the storage calls its content, likewise.
     """
 
     id: str
@@ -41,6 +43,7 @@ class Entry:
     duration_s: float | None = None
     model: str | None = None
     n_bytes: int | None = None
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +54,16 @@ class Catalogue:
     notes: tuple[str, ...] = ()
 
 
-def read_catalogue(inputs: Sequence[str], *, output: Path | None = None) -> Catalogue:
+def read_catalogue(
+    inputs: Sequence[str], *, output: str | Path | None = None, stems: Iterable[str] = ()
+) -> Catalogue:
     """The songs that some inputs mean.
 
     Args:
         inputs: folders (walked to the bottom), patterns (`**` for any folders), songs, manifests (`.csv`,
             `.jsonl`, `.parquet`) or URLs.
-        output: a folder that is not walked into.
+        output: a folder or URL; where it lies below an input, nothing in it is a song.
+        stems: paths or URLs of what earlier runs wrote, which is none either.
 
     Raises:
         ConfigError: for an input that is not there or has no song, two songs of one name, or a manifest that
@@ -65,8 +71,9 @@ def read_catalogue(inputs: Sequence[str], *, output: Path | None = None) -> Cata
     """
     entries: list[Entry] = []
     notes: list[str] = []
+    place, written = None if output is None else _location(str(output)), set(map(_location, stems))
     for text in inputs:
-        found = list(_found(text, output, notes))
+        found = _without_stems(text, list(_found(text, notes)), place, written, notes)
         # Of several folders, the same name may come from each.
         entries += found if len(inputs) == 1 else [_under(text, entry) for entry in found]
     _refuse_unspeakable([entry.source for entry in entries])
@@ -87,23 +94,55 @@ def read_catalogue(inputs: Sequence[str], *, output: Path | None = None) -> Cata
 
 def _refuse_unspeakable(sources: Sequence[str]) -> None:
     """Journal, manifest and CSV are UTF-8: a file name that is not could not be told from others there."""
-    names = [source for source in sources if any("\ud800" <= char <= "\udfff" for char in source)]
+    names = [source for source in sources if not _is_text(source)]
     if names:
         name = os.fsencode(names[0]).decode("utf-8", "backslashreplace")
         others = f" (and {len(names) - 1} more)" if names[1:] else ""
         raise ConfigError(f"{name}{others}: a file name must be UTF-8 text: rename it")
 
 
-def _found(text: str, output: Path | None, notes: list[str]) -> Iterator[Entry]:
-    path = Path(text)
-    reader = _READERS.get(path.suffix.lower())
-    if reader is not None and not storage.is_remote(text):
+def _without_stems(
+    text: str, found: list[Entry], output: PurePath | None, stems: Collection[PurePath], notes: list[str]
+) -> list[Entry]:
+    """What a folder or pattern has found, without what this catalogue has put there."""
+    if not found or not _is_searched(text, found[0]) or not (output or stems):
+        return found
+    root = _location(found[0].source.removesuffix(found[0].id))
+    if output is not None and root in output.parents:
+        found = [entry for entry in found if output not in _location(entry.source).parents]
+    songs = [entry for entry in found if _location(entry.source) not in stems] if stems else found
+    if not songs:
+        raise ConfigError(f"{text} has no songs but the stems of earlier runs")
+    if songs != found:
+        notes.append(f"{text}: stems of earlier runs are left out: {len(found) - len(songs)}")
+    return songs
+
+
+def _is_searched(text: str, entry: Entry) -> bool:
+    """Whether an entry was not named itself, by itself or in a manifest."""
+    return entry.source != text and _reader(text) is None
+
+
+def _location(text: str) -> PurePath:
+    return PurePosixPath(text) if storage.is_remote(text) else Path(os.path.realpath(text))
+
+
+def _is_text(name: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" or char == "\0" for char in name)
+
+
+def _found(text: str, notes: list[str]) -> Iterator[Entry]:
+    path, reader = Path(text), _reader(text)
+    if reader is not None and storage.is_remote(text):
+        yield from _fetched_manifest(text, reader, notes)
+    elif reader is not None:
         yield from _manifest(path, reader, notes)
     elif storage.is_remote(text):
         for song in storage.find_songs(text):
-            yield _entry(song.url, song.folder, storage.file_name(song.url), song.n_bytes)
+            found = _entry(song.url, song.folder, storage.file_name(song.url))
+            yield replace(found, n_bytes=song.n_bytes, etag=song.etag)
     elif path.is_dir():
-        for local in find_songs([path], recursive=True, output=output, left_out=notes):
+        for local in find_songs([path], recursive=True, left_out=notes):
             yield _entry(str(local.path), local.folder.as_posix().removeprefix("."), local.path.name)
     elif path.exists() or not set(text) & WILD:
         yield Entry(id=path.as_posix(), source=text, name=path.name)
@@ -122,10 +161,8 @@ def _matching(pattern: str) -> Iterator[Entry]:
         yield _entry(str(path), folder, path.name)
 
 
-def _entry(source: str, folder: str, name: str, n_bytes: int | None = None) -> Entry:
-    return Entry(
-        id=f"{folder}/{name}" if folder else name, source=source, folder=folder, name=name, n_bytes=n_bytes
-    )
+def _entry(source: str, folder: str, name: str) -> Entry:
+    return Entry(id=f"{folder}/{name}" if folder else name, source=source, folder=folder, name=name)
 
 
 def _under(text: str, entry: Entry) -> Entry:
@@ -136,9 +173,27 @@ def _under(text: str, entry: Entry) -> Entry:
     return replace(entry, id=str(root / entry.id), folder=str(root / entry.folder))
 
 
-def _manifest(
-    path: Path, read: Callable[[Path], Iterable[tuple[int, Mapping[str, Any]]]], notes: list[str]
-) -> Iterator[Entry]:
+def _reader(text: str) -> Reader | None:
+    return READERS.get(PurePosixPath(storage.file_name(text)).suffix.lower())
+
+
+def _fetched_manifest(url: str, read: Reader, notes: list[str]) -> Iterator[Entry]:
+    """What a manifest in storage names, as seen from its folder there."""
+    scheme, _, place = url.rpartition("/")[0].partition("://")
+    with tempfile.TemporaryDirectory(prefix="stemwise-") as folder:
+        path, told = storage.fetch(url, Path(folder)), list[str]()
+        try:
+            entries = list(_manifest(path, read, told))
+        except ConfigError as error:
+            raise ConfigError(str(error).replace(str(path), url)) from error
+    notes += [note.replace(str(path), url) for note in told]
+    for entry in entries:
+        below = entry.source.removeprefix(f"{folder}/")
+        is_below = below != entry.source
+        yield replace(entry, source=f"{scheme}://{normpath(f'{place}/{below}')}") if is_below else entry
+
+
+def _manifest(path: Path, read: Reader, notes: list[str]) -> Iterator[Entry]:
     unknown: dict[str, None] = {}
     try:
         for line, row in read(path):
@@ -157,6 +212,11 @@ def _manifest(
 
 def _row(path: Path, line: int, given: Mapping[str, Any]) -> Entry:
     source = str(given["path"])
+    for key in ("path", "id"):
+        if not _is_text(str(given.get(key, ""))):
+            raise ConfigError(
+                f"{path}, line {line}: {key} is {given[key]!r}: it must be UTF-8 text without NUL"
+            )
     if not storage.is_remote(source):
         source = str(path.parent / source)
     suffix = PurePosixPath(storage.file_name(source)).suffix
@@ -187,51 +247,3 @@ def _seconds(path: Path, line: int, given: Mapping[str, Any], key: str, *, least
         wanted = "0 or more" if least == 0 else "more than 0"
         raise ConfigError(f"{path}, line {line}: {key} is {given[key]!r}: it must be seconds, {wanted}")
     return seconds
-
-
-def _csv(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-        try:
-            for row in rows:
-                yield rows.line_num, {key: value for key, value in row.items() if key is not None}
-        except csv.Error as error:
-            raise ConfigError(f"{path}, line {rows.line_num}: {error}") from error
-
-
-def _json_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with path.open(encoding="utf-8-sig") as file:
-        for line, text in enumerate(file, 1):
-            if not text.strip():
-                continue
-            try:
-                row = json.loads(text)
-            except ValueError as error:
-                raise ConfigError(f"{path}, line {line}: is no JSON: {error}") from error
-            if not isinstance(row, dict):
-                raise ConfigError(f'{path}, line {line}: must be an object: {{"path": "song.mp3"}}')
-            yield line, row
-
-
-def _parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError as error:
-        raise ConfigError(f"{path}: Parquet needs pyarrow: pip install 'stemwise[parquet]'") from error
-    line = 0
-    try:
-        with parquet.ParquetFile(path) as file:
-            for piece in file.iter_batches():
-                for line, row in enumerate(piece.to_pylist(), line + 1):  # noqa: B020
-                    yield line, row
-    except ArrowException as error:
-        raise ConfigError(f"{path} cannot be read as Parquet: {error}") from error
-
-
-_READERS: dict[str, Callable[[Path], Iterable[tuple[int, Mapping[str, Any]]]]] = {
-    ".csv": _csv,
-    ".tsv": _csv,
-    ".jsonl": _json_lines,
-    ".ndjson": _json_lines,
-    ".parquet": _parquet,
-}

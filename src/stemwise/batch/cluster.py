@@ -252,7 +252,7 @@ class ClusterExecutor:
             return
         del self._losses[job.task.id]
         message = f"its worker was lost {losses} times, the last time on {place.host}: {reason}"
-        yield Outcome(id=job.task.id, error=message, exit_code=1, passing=True)
+        yield Outcome(id=job.task.id, error=message, exit_code=1, passing=True, crashed=True)
 
 
 def _reason(error: Exception) -> str:

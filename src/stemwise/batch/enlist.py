@@ -3,13 +3,14 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
 from stemwise.batch import storage
 from stemwise.batch.catalogue import Entry
 from stemwise.batch.headers import Header, read_headers, stem_bytes
 from stemwise.batch.settings import ModelFacts, Settings, check_template
-from stemwise.batch.song import stamp_of
+from stemwise.batch.song import locate, stamp_of
 from stemwise.errors import ConfigError
 from stemwise.journal import Journal, Row, State
 from stemwise.naming import Song, output_paths
@@ -67,7 +68,7 @@ def examine(
     Raises:
         ConfigError: where songs would share files, with one another or with songs of an earlier run.
     """
-    rows = {row.id: row for row in new_rows(entries, settings, facts, root)}
+    rows = {row.id: _as_named(row, known.get(row.id)) for row in new_rows(entries, settings, facts, root)}
     _refuse_taken(rows, known)
     changed = [
         entry
@@ -78,10 +79,14 @@ def examine(
         changed, offset_s=settings.offset_s, duration_s=settings.duration_s, done=read
     ):
         row = rows[entry.id]
-        rows[entry.id] = replace(row, details={**row.details, "header": asdict(header)})
+        details = {**row.details, "header": asdict(header)}
+        if entry.id in known:  # what it was made into may lie there still, and is no song
+            details["earlier"] = sorted(_written(known[entry.id]))
+        rows[entry.id] = replace(row, details=details)
     new = {entry.id for entry in changed}
+    stamps = {entry.id: {"bytes": entry.n_bytes, "etag": entry.etag} for entry in entries}
     ended = [row for row in known.values() if row.id in rows and row.id not in new and row.state in ENDED]
-    again = [row for row in ended if _is_stale(row, rows[row.id].source, root)]
+    again = [row for row in ended if _is_stale(row, rows[row.id].source, stamps[row.id], root)]
     gone = {row.id for row in again}
     return Examined(
         rows=list(rows.values()),
@@ -93,8 +98,41 @@ def examine(
     )
 
 
+def _as_named(row: Row, old: Row | None) -> Row:
+    """A row as the journal has it if it asks for the same, of a model that is in another folder now."""
+    if old is None or old.state == "queued" or _unplaced(old) != _unplaced(row):
+        return row
+    return replace(row, parameters=old.parameters)
+
+
+def _unplaced(row: Row) -> dict[str, Any]:
+    """Equal weights need not be equal models, such as Spleeter's of 11 and of 16 kHz: the name counts."""
+    return {**row.parameters, "model": PurePath(row.parameters["model"]).name}
+
+
+def stems_of(known: Mapping[str, Row], root: str) -> list[str]:
+    """Where stems of a journal's songs are, or were, or may be soon."""
+    return [locate(root, path) for row in known.values() for path in _written(row)]
+
+
+def _written(row: Row) -> set[str]:
+    return {*row.details.get("paths", {}).values(), *row.details.get("earlier", ())}
+
+
 def enlist(journal: Journal, examined: Examined) -> None:
-    """Queue what is to be done; all else stays as it is, but for where its input lies now."""
+    """Queue what is to be done; all else stays as it is, but for where its input lies now.
+
+    Raises:
+        ConfigError: if some of it is under way with other parameters.
+    """
+    wanted = {row.id: row.parameters for row in examined.rows}
+    running = journal.rows(QUEUE, ["running"])
+    under_way = [row.id for row in running if wanted.get(row.id, row.parameters) != row.parameters]
+    if under_way:
+        raise ConfigError(
+            f"another run makes {under_way[0]!r}{f' and {len(under_way) - 1} more' if under_way[1:] else ''}"
+            " with other options: wait until it has ended, or stop it first"
+        )
     journal.add(examined.rows)
     journal.requeue(QUEUE, states=ENDED, ids=[row.id for row in examined.again])
 
@@ -142,12 +180,17 @@ def _place(entry: Entry) -> Path:
     return Path(entry.source).parent / entry.name
 
 
-def _is_stale(row: Row, source: str, root: str) -> bool:
+def _is_stale(row: Row, source: str, listed: Mapping[str, Any], root: str) -> bool:
     """Whether a song that has ended must be done anew: its stems have gone, or its input is another one."""
-    old, new = row.details.get("stamp", {}), stamp_of(source)
-    if new and old.get("bytes") != new["bytes"]:
+    old: Mapping[str, Any] = row.details.get("stamp", {})
+    if storage.is_remote(source):  # and what it was is not always known
+        new = {key: value for key, value in listed.items() if value is not None and key in old}
+    else:
+        new = stamp_of(source)
+    if new and old.get("bytes") != new.get("bytes", old.get("bytes")):
         return True
-    if new and old["mtime_ns"] != new["mtime_ns"] and row.input_sha256 is not None:
+    is_touched = any(old.get(key) != value for key, value in new.items())
+    if is_touched and row.input_sha256 is not None:
         return storage.sha256(source) != row.input_sha256
     if row.state != "done" or storage.is_remote(root):
         return False  # asking storage for every stem would take longer than it is worth: `verify` does

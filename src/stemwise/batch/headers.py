@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from stemwise.audio import AudioReader
 from stemwise.audio.codecs import DEFAULT_BITRATE, find_bit_depth
@@ -14,7 +14,12 @@ from stemwise.outputs import OutputFormat
 
 READERS = 4  # threads: reading waits for disks more than it computes
 FLAC_SHARE = 0.5  # of the same stem's wav, about: see docs/batch.md
-BYTES_PER_S = 16_000  # of a song whose length its header does not tell: 128 kbit/s
+# Of a song whose length its header does not tell: 16 bits at 44.1 kHz, 60 % of that, or 128 kbit/s.
+BYTES_PER_S = {
+    **dict.fromkeys((".wav", ".w64", ".aif", ".aiff", ".aifc", ".au", ".caf"), 176_400),
+    **dict.fromkeys((".flac", ".alac", ".ape", ".wv", ".tta"), 106_000),
+}
+LOSSY_BYTES_PER_S = 16_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +66,12 @@ def read_headers(
 def _read(entry: Entry, offset_s: float, wanted_s: float | None) -> Header:
     if storage.is_remote(entry.source):
         n_bytes = entry.n_bytes or 0
-        return Header(duration_s=_part(n_bytes / BYTES_PER_S, offset_s, wanted_s), n_bytes=n_bytes)
+        return Header(duration_s=_part(n_bytes / _rate(entry), offset_s, wanted_s), n_bytes=n_bytes)
     try:
         n_bytes = Path(entry.source).stat().st_size
         with AudioReader(entry.source) as reader:
             n_samples, rate = reader.n_samples, reader.sample_rate
-            whole_s = n_bytes / BYTES_PER_S if n_samples is None else n_samples / rate
+            whole_s = n_bytes / _rate(entry) if n_samples is None else n_samples / rate
             return Header(
                 duration_s=_part(whole_s, offset_s, wanted_s),
                 sample_rate=rate,
@@ -77,6 +82,11 @@ def _read(entry: Entry, offset_s: float, wanted_s: float | None) -> Header:
         return Header(error=str(error))
     except OSError as error:
         return Header(error=f"{entry.source}: {error.strerror or error}")
+
+
+def _rate(entry: Entry) -> int:
+    suffix = PurePosixPath(storage.file_name(entry.source)).suffix.lower()
+    return BYTES_PER_S.get(suffix, LOSSY_BYTES_PER_S)
 
 
 def _part(whole_s: float, offset_s: float, wanted_s: float | None) -> float:

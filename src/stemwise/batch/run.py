@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from stemwise.batch.enlist import QUEUE
 from stemwise.batch.local import Executor
 from stemwise.batch.policy import Policy, Streak
-from stemwise.batch.presence import dead_among, present
+from stemwise.batch.presence import present, take_over
 from stemwise.batch.song import Outcome, job_of
 from stemwise.errors import JournalError
 from stemwise.journal import Journal, Row
@@ -22,7 +22,6 @@ from stemwise.worker import Progress
 
 TICK_S = 0.5
 BEAT_S = 10.0
-STALE_S = 90.0  # without a beat, a worker that this machine knows nothing of is taken for dead
 
 
 class Watch(Protocol):
@@ -134,15 +133,26 @@ class Driver:
                 row = self.journal.claim(worker, QUEUE)
             if row is None:
                 return
+            before = self._running.get(row.id)
+            if before is not None:  # it was taken from this process, and is under way here all the same
+                self._keep(before, row, worker)
+                continue
             self._running[row.id] = row
             self.watch.begin(row)
             self.executor.submit(job_of(row, self.root, self.precision, limit_s=self.policy.limit_s))
 
+    def _keep(self, before: Row, row: Row, worker: str) -> None:
+        if row.parameters == before.parameters:
+            self._running[row.id] = row
+            return
+        with self._journalling():
+            retry_at = self.journal.clock() + self.policy.pause_s(1)
+            self.journal.fail(row.id, worker, "it is still made with other options", retry_at=retry_at)
+
     def _is_over(self) -> bool:
         """Nothing runs here: whether that is all, after taking over from the dead."""
         with self._journalling():
-            released = sum(map(self.journal.release, dead_among(self.journal.workers(QUEUE), self.presence)))
-            released += self.journal.recover(QUEUE, self.journal.clock() - STALE_S)
+            released = take_over(self.journal, QUEUE, self.presence)
             counts = self.journal.counts(QUEUE)
         if released:
             return False
@@ -155,23 +165,33 @@ class Driver:
         return not (counts["queued"] or counts["running"])
 
     def _end(self, outcome: Outcome, worker: str, streak: Streak) -> None:
-        row = self._running.pop(outcome.id)
-        self.summary.stopped = streak.push(outcome)
+        row = self._running.pop(outcome.id, None)
+        if row is None:
+            return
+        is_own = outcome.crashed and self._has_done()
+        why = streak.push(outcome, row.source, is_own=is_own)
+        self.summary.stopped = self.summary.stopped or why
         if outcome.error is None:
             self._finish(row, outcome, worker)
             return
         self._not_before = self.journal.clock() + streak.pause_s()
         retry_at = None
-        if streak.is_general or (outcome.passing and row.attempts + 1 < self.policy.attempts):
+        is_spared = streak.is_general and not is_own
+        if is_spared or (outcome.passing and row.attempts + 1 < self.policy.attempts):
             retry_at = self.journal.clock() + self.policy.pause_s(row.attempts + 1)
         with self._journalling():
             details = {**row.details, "stamp": outcome.stamp}
-            self.journal.fail(row.id, worker, outcome.error, retry_at=retry_at, details=details)
+            is_ours = self.journal.fail(row.id, worker, outcome.error, retry_at=retry_at, details=details)
             if self.summary.stopped is not None:  # none of them is to blame: the next run tries them again
                 self.journal.requeue(QUEUE, states=("queued", "failed"), ids=streak.ids)
-        self.summary.n_failed += retry_at is None
-        self.summary.n_retried += retry_at is not None
-        self.watch.end(row, outcome, retry_at)
+        if is_ours:
+            self.summary.n_failed += retry_at is None
+            self.summary.n_retried += retry_at is not None
+            self.watch.end(row, outcome, retry_at)
+
+    def _has_done(self) -> bool:
+        """Whether songs can be done at all."""
+        return self.summary.n_done > 0 or self.journal.count(QUEUE, ["done"]) > 0
 
     def _finish(self, row: Row, outcome: Outcome, worker: str) -> None:
         paths = row.details["paths"]

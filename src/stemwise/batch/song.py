@@ -49,23 +49,26 @@ class Outcome:
         id: of the job.
         outputs: stem → `{"path", "sha256", "bytes"}`, paths as the job has them.
         input_sha256: of the input's bytes.
-        stamp: `{"bytes", "mtime_ns"}` of an input that is a file here, to see later whether it has changed.
+        stamp: `{"bytes", "mtime_ns"}` of an input that is a file here, `{"bytes", "etag"}` in storage, to
+            see later whether it has changed.
         report: `files.SongReport` as a dictionary.
         timings: seconds of `fetch`, `wait` (for a worker), `separate`, `hash` and `publish`.
         error: one line.
         exit_code: that the command would return for it.
         passing: whether it may succeed later.
+        crashed: whether a worker died of it, or with it.
     """
 
     id: str
     outputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     input_sha256: str | None = None
-    stamp: Mapping[str, int] = field(default_factory=dict)
+    stamp: Mapping[str, Any] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
     exit_code: int = 0
     passing: bool = False
+    crashed: bool = False
 
 
 def job_of(row: Row, root: str, precision: Mapping[str, str], *, limit_s: float | None = None) -> Job:
@@ -102,9 +105,9 @@ class Stopped(StemwiseError):
 class _Refused(StemwiseError):
     """The worker's answer to a song that it could not separate."""
 
-    def __init__(self, message: str, exit_code: int, passing: bool) -> None:
+    def __init__(self, message: str, exit_code: int, passing: bool, crashed: bool = False) -> None:
         super().__init__(message)
-        self.exit_code, self.passing = exit_code, passing
+        self.exit_code, self.passing, self.crashed = exit_code, passing, crashed
 
 
 Tell = Callable[[Progress], None]
@@ -129,11 +132,14 @@ def separate_song(
         Stopped: if it was stopped; then nothing half-written is left.
     """
     timings: dict[str, float] = {}
-    task, stamp = job.task, stamp_of(job.task.source)
+    task = job.task
+    stamp: Mapping[str, Any] = stamp_of(task.source)
     try:
         with tempfile.TemporaryDirectory(prefix="stemwise-", dir=job.scratch) as scratch:
             tell(Progress(task.id, "reading", 0.0, None))
             with _timed(timings, "fetch"):
+                if storage.is_remote(task.source):
+                    stamp = storage.stamp(task.source)
                 source = storage.fetch(task.source, Path(scratch))
                 digest = storage.sha256(str(source))
             local = {stem: _local(path, Path(scratch)) for stem, path in task.paths.items()}
@@ -184,7 +190,7 @@ def _report(worker: Worker, job: Job, tell: Tell, is_stopped: Callable[[], bool]
         elif isinstance(message, Failed):
             raise _Refused(message.message, message.exit_code, message.passing)
         elif isinstance(message, Crashed):
-            raise _Refused(message.reason, 1, passing=True)
+            raise _Refused(message.reason, 1, passing=True, crashed=True)
         if job.limit_s is not None and time.monotonic() - begin > job.limit_s:
             worker.cancel()
             raise _Refused(f"took longer than the time limit of {job.limit_s:g} s", 1, passing=False)
@@ -196,8 +202,8 @@ def _failure(task: Task, error: StemwiseError | OSError) -> Outcome:
         passing = not isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
     else:
         message, passing = " ".join(str(error).split()), getattr(error, "passing", False)
-    exit_code = getattr(error, "exit_code", 1)
-    return Outcome(id=task.id, error=message, exit_code=exit_code, passing=passing)
+    exit_code, crashed = getattr(error, "exit_code", 1), getattr(error, "crashed", False)
+    return Outcome(id=task.id, error=message, exit_code=exit_code, passing=passing, crashed=crashed)
 
 
 def _local(location: str, scratch: Path) -> str:

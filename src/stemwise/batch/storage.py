@@ -37,11 +37,13 @@ class Found:
         url: where it lies.
         folder: where below the place that was asked for, with `/`; empty for the place itself.
         n_bytes: its size; None if the storage does not say.
+        etag: the storage's word for its content, which changes with it; None likewise.
     """
 
     url: str
     folder: str
     n_bytes: int | None
+    etag: str | None = None
 
 
 def is_remote(location: str) -> bool:
@@ -53,8 +55,9 @@ def is_remote(location: str) -> bool:
 def file_name(location: str) -> str:
     """The last part of a location, without the query of an http URL."""
     if location.startswith(("http://", "https://")):
-        return unquote(PurePosixPath(urlsplit(location).path).name)
-    return location.rstrip("/").rpartition("/")[2]
+        location = unquote(PurePosixPath(urlsplit(location).path).name).replace("\0", "")
+    name = location.rstrip("/").rpartition("/")[2]  # what was quoted may hold a `/` too
+    return "" if name in (".", "..") else name
 
 
 def find_songs(url: str) -> list[Found]:
@@ -77,7 +80,8 @@ def find_songs(url: str) -> list[Found]:
         return [Found(url, "", None)]
     with errors_told(url):
         if client.isfile(root):
-            return [Found(url, "", client.size(root))]
+            info = client.info(root)
+            return [Found(url, "", info.get("size"), _etag(info))]
         listed = client.find(root, detail=True)
         if not listed and _WILD & set(root):
             try:
@@ -85,13 +89,27 @@ def find_songs(url: str) -> list[Found]:
             except ValueError as error:
                 raise ConfigError(f"{url} is no pattern: {error}") from error
     found = [
-        Found(f"{scheme}://{name}", _folder_below(root, name), info.get("size"))
+        Found(f"{scheme}://{name}", _folder_below(root, name), info.get("size"), _etag(info))
         for name, info in sorted(listed.items())
         if info["type"] == "file" and _is_song(name)
     ]
     if not found:
         raise ConfigError(f"{url} has no audio file")
     return found
+
+
+def stamp(url: str) -> dict[str, Any]:
+    """`{"bytes", "etag"}` of what lies behind a URL, as far as the storage tells."""
+    client, path = open_client(url)
+    with errors_told(url):
+        info = client.info(path)
+    found = {"bytes": info.get("size"), "etag": _etag(info)}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _etag(info: Mapping[str, Any]) -> str | None:
+    etag = info.get("ETag") or info.get("etag")
+    return None if etag is None else str(etag).strip('"')
 
 
 def _fixed_part(pattern: str) -> str:

@@ -44,7 +44,7 @@ def measure_speed(
     """Separate the beginnings of some songs: a moment to warm up, then a short piece and a long one.
 
     Args:
-        todo: the rows to be done, one of them local and readable at least.
+        todo: the rows to be done, one of which can be tried at least.
         devices: see `LocalExecutor`.
         threads: likewise.
         precision: of each model.
@@ -53,7 +53,7 @@ def measure_speed(
     Raises:
         StemwiseError: if none of them can be separated.
     """
-    rows = _typical(todo, len(devices))
+    rows = _typical(can_be_tried(todo), len(devices))
     executor = LocalExecutor(devices, threads=threads)
     try:
         with tempfile.TemporaryDirectory(prefix="stemwise-plan-") as scratch:
@@ -111,13 +111,15 @@ def _cut(row: Row, audio_s: float) -> Row:
     return replace(row, details={**row.details, "header": {**row.details["header"], "duration_s": audio_s}})
 
 
-def _typical(todo: Sequence[Row], n: int) -> list[Row]:
-    """Songs of middle length, one for each worker; some twice if there are not enough."""
-    readable = [
+def can_be_tried(todo: Sequence[Row]) -> list[Row]:
+    """Those that lie on this machine and can be read."""
+    return [
         row for row in todo if row.details["header"]["error"] is None and not storage.is_remote(row.source)
     ]
-    if not readable:
-        raise StemwiseError("there is no song on this machine to try: the time cannot be told")
+
+
+def _typical(readable: list[Row], n: int) -> list[Row]:
+    """Songs of middle length, one for each worker; some twice if there are not enough."""
     readable.sort(key=lambda row: row.details["header"]["duration_s"])
     first = max(0, (len(readable) - n) // 2)
     chosen = readable[first : first + n]

@@ -1,21 +1,13 @@
 """`stemwise batch`: catalogues, planned, separated, and seen to."""
 
-import re
-import secrets
-import signal
-import sys
-import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stemwise.cli import batch_journal
+from stemwise.cli.batch_drive import Chosen, drive, presence
 from stemwise.cli.batch_journal import JOURNAL, Journalled, journal_of
 from stemwise.cli.batch_options import (
     SETTINGS,
@@ -48,37 +40,16 @@ from stemwise.cli.batch_workers import Workers
 from stemwise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from stemwise.batch.enlist import Examined
-    from stemwise.batch.policy import Policy
-    from stemwise.batch.run import Summary
-    from stemwise.batch.settings import ModelFacts, Settings
-    from stemwise.journal import Journal, Row
+    from stemwise.batch.settings import Settings
+    from stemwise.journal import Row
 
 _POLICY = "Failures"
-PASSWORD = re.compile(r"://[^/@]*@")  # and user of a journal's URL
 
 app = typer.Typer(
     help="Separate whole catalogues: planned, resumed at will, verified.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """A catalogue, what is to be made of it, and on what."""
-
-    root: str
-    settings: "Settings"
-    facts: "Mapping[str, ModelFacts]"
-    examined: "Examined"
-    workers: Workers
-    devices: list[str]
-    threads: int
-
-    @property
-    def precision(self) -> dict[str, str]:
-        return self.workers.precision(self.facts)
 
 
 @app.command("plan")
@@ -115,15 +86,16 @@ def plan(
         print_plan(chosen.examined, None, None, chosen.devices, chosen.threads, chosen.precision)
         return
     from stemwise.batch.plan import make_plan
-    from stemwise.batch.trial import measure_speed
+    from stemwise.batch.trial import can_be_tried, measure_speed
 
-    made = make_plan(chosen.examined.todo, chosen.root)
-    with working("trying some songs", total=3) as step:
-        speed = measure_speed(
-            chosen.examined.todo, chosen.devices, chosen.threads, chosen.precision, step=step
-        )
+    made, speed = make_plan(chosen.examined.todo, chosen.root), None
+    if can_be_tried(chosen.examined.todo):
+        with working("trying some songs", total=3) as step:
+            speed = measure_speed(
+                chosen.examined.todo, chosen.devices, chosen.threads, chosen.precision, step=step
+            )
     print_plan(chosen.examined, made, speed, chosen.devices, chosen.threads, chosen.precision)
-    made.check_room()
+    _tell_room(made.check_room(), quiet=False)
 
 
 @app.command("run")
@@ -169,20 +141,22 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Separate a catalogue, or go on with one: what is done with these options already is left alone."""
-    from stemwise.batch.enlist import enlist
+    from stemwise.batch.enlist import QUEUE, enlist
     from stemwise.batch.plan import make_plan
     from stemwise.batch.policy import Policy
+    from stemwise.batch.presence import take_over
     from stemwise.cli.batch_view import print_summary, standing
 
     options = {name: value for name, value in locals().items() if name in SETTINGS}
     policy = Policy(attempts=attempts, limit_s=time_limit)
     wanted = Workers(n=workers, threads=threads, ray=ray, gpus=gpus)
     chosen = _choose(inputs, output, journal, settings_of(**options), wanted, quiet=quiet)
-    make_plan(chosen.examined.todo, chosen.root).check_room()
+    _tell_room(make_plan(chosen.examined.todo, chosen.root).check_room(), quiet=quiet)
     with journal_of(output, journal, create=True) as opened:
+        take_over(opened, QUEUE, presence(chosen.root))
         enlist(opened, chosen.examined)
         try:
-            summary = _drive(opened, chosen, policy, quiet=quiet)
+            summary, is_recorded = drive(opened, chosen, policy, quiet=quiet)
         except KeyboardInterrupt:
             typer.echo(f"{output}: {standing(opened, output)}; the same command goes on", err=True)
             raise
@@ -190,8 +164,13 @@ def run(
             print_summary(summary, opened, output)
     if summary.stopped is not None:
         typer.echo(f"error: stopped: {summary.stopped}", err=True)
-    if summary.stopped is not None or summary.n_failed:
+    if summary.stopped is not None or summary.n_failed or not is_recorded:
         raise typer.Exit(1)
+
+
+def _tell_room(doubt: str | None, *, quiet: bool) -> None:
+    if doubt is not None and not quiet:
+        typer.echo(f"note: {doubt}", err=True)
 
 
 def _choose(
@@ -202,10 +181,10 @@ def _choose(
     workers: Workers,
     *,
     quiet: bool,
-) -> _Chosen:
+) -> Chosen:
     """Read catalogue, journal and models, and compare them."""
     from stemwise.batch.catalogue import Catalogue, read_catalogue
-    from stemwise.batch.enlist import examine
+    from stemwise.batch.enlist import examine, stems_of
     from stemwise.batch.settings import ask_models
     from stemwise.cli.batch_view import working
 
@@ -214,7 +193,8 @@ def _choose(
     known = _known(output, journal)
     if not inputs and not known:
         raise ConfigError(f"there is nothing to go on with in {output}: name the songs")
-    catalogue = read_catalogue(inputs, output=Path(root)) if inputs else Catalogue(())
+    stems = stems_of(known, root)
+    catalogue = read_catalogue(inputs, output=root, stems=stems) if inputs else Catalogue(())
     for note in catalogue.notes if not quiet else ():
         typer.echo(f"note: {note}", err=True)
     names = {entry.model or settings.model for entry in catalogue.entries}
@@ -224,7 +204,7 @@ def _choose(
     with working("reading headers", total=len(catalogue.entries), quiet=quiet) as step:
         examined = examine(known, catalogue.entries, settings, facts, root, read=step)
     devices, threads = workers.choose(next(iter(facts.values())))
-    return _Chosen(root, settings, facts, examined, workers, devices, threads)
+    return Chosen(root, settings, facts, examined, workers, devices, threads)
 
 
 def _known(output: str, journal: str | None) -> "dict[str, Row]":
@@ -236,63 +216,6 @@ def _known(output: str, journal: str | None) -> "dict[str, Row]":
         return {}
     with journal_of(output, journal, create=True) as opened:
         return {row.id: row for row in opened.rows(QUEUE)}
-
-
-def _drive(journal: "Journal", chosen: _Chosen, policy: "Policy", *, quiet: bool) -> "Summary":
-    from stemwise.batch import storage
-    from stemwise.batch.manifest import NAME, describe_run, utc, write_manifest
-    from stemwise.batch.run import Driver
-    from stemwise.cli.batch_view import watching
-
-    described = describe_run(
-        secrets.token_hex(8),
-        chosen.facts,
-        command=[PASSWORD.sub("://…@", word) for word in sys.argv[1:]],
-        devices=chosen.devices,
-        threads=chosen.threads,
-        now=time.time(),
-    )
-    is_remote = storage.is_remote(chosen.root)
-    folder = Path(tempfile.gettempdir() if is_remote else chosen.root)
-    folder.mkdir(parents=True, exist_ok=True)  # the journal may lie elsewhere
-    executor = chosen.workers.executor(chosen.root, chosen.devices, chosen.threads)
-    with _terminated_as_interrupted(), watching(chosen.examined.todo, quiet=quiet) as watch:
-        driver = Driver(
-            journal=journal,
-            root=chosen.root,
-            executor=executor,
-            watch=watch,
-            presence=folder,
-            policy=policy,
-            precision=chosen.precision,
-            details={"id": described["id"], "threads": chosen.threads, "precision": chosen.precision},
-        )
-        try:
-            return driver.run()
-        finally:
-            described |= {"ended": utc(time.time()), "summary": asdict(driver.summary)}
-            write_manifest(_manifest_folder(journal, folder, is_remote) / NAME, journal, described)
-
-
-def _manifest_folder(journal: "Journal", output: Path, is_remote: bool) -> Path:
-    """With the stems; where they are in object storage, with the journal, or here if that is a server's."""
-    if not is_remote:
-        return output
-    return Path() if "://" in journal.name else Path(journal.name).parent
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM, as schedulers send it, ends a run like Ctrl-C."""
-
-    def interrupt(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 for _command in (batch_journal.status, batch_journal.retry, batch_journal.report, batch_journal.verify):

@@ -154,22 +154,27 @@ def print_plan(
     rows = [("done already", _songs(examined.n_done))] if examined.n_done else []
     if examined.n_failed:
         rows.append(("failed before", f"{_songs(examined.n_failed)} (stemwise batch retry --failed)"))
-    if plan is None or speed is None:
+    if plan is None:
         _print_facts([*rows, ("to do", "nothing")])
         return
     rows.append(("to do", f"{_songs(plan.n_songs)}, {hours(plan.audio_s)} of audio"))
     if plan.n_unreadable:
         rows.append(("unreadable", f"{_songs(plan.n_unreadable)}: the run will say why"))
-    wall_s = plan.wall_s(speed, len(devices))
     kinds = ", ".join(f"{n} × {device}" for device, n in Counter(devices).items())
     each = f" with {threads} {'thread' if threads == 1 else 'threads'}"
-    rows += [
-        ("workers", f"{kinds}{each}, {', '.join(sorted(set(precision.values())))}"),
-        ("time", f"{hours(wall_s)}: {plan.audio_s / wall_s:.1f}× real time, {_rate(plan.n_songs, wall_s)}"),
-        ("memory", f"{speed.worker_bytes * len(devices) / 1e9:.1f} GB"),
-    ]
+    rows.append(("workers", f"{kinds}{each}, {', '.join(sorted(set(precision.values())))}"))
+    if speed is None:
+        rows.append(("time", "unknown: no song that can be read lies on this machine, to be tried"))
+    else:
+        wall_s = plan.wall_s(speed, len(devices))
+        pace = f"{plan.audio_s / wall_s:.1f}× real time, {_rate(plan.n_songs, wall_s)}"
+        rows.append(("time", f"{hours(wall_s)}: {pace}"))
+        rows.append(("memory", f"{speed.worker_bytes * len(devices) / 1e9:.1f} GB"))
+    if plan.guessed_bytes:
+        rows.append(("lengths", "guessed from their sizes, of songs in storage"))
+    share = 1.0 if speed is None else speed.stem_share
     free = f", {_bytes(plan.free_bytes)} are free" if plan.free_bytes is not None else ""
-    rows.append(("disk", f"{_bytes(plan.output_bytes * speed.stem_share)}{free}"))
+    rows.append(("disk", f"{_bytes(plan.output_bytes * share)}{free}"))
     _print_facts(rows)
 
 

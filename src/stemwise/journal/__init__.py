@@ -113,6 +113,8 @@ class Journal:
     def add(self, rows: Iterable[Row]) -> int:
         """Queue songs. One that is there with the same parameters keeps its state; where it lies may change.
 
+        One that runs with others stays as it is: whoever has it would end it as what it is not.
+
         Returns:
             How many are queued now that were not there, or were there with other parameters.
         """
@@ -125,9 +127,9 @@ class Journal:
             set_={"source": new.source, "title": new.title},
             where=song.parameters == new.parameters,
         )
-        upsert = insert.on_conflict_do_update(
-            index_elements=[song.id], set_=_ANEW | told, where=song.parameters != new.parameters
-        ).returning(song.number)
+        other = (song.parameters != new.parameters) & (song.state != "running")
+        upsert = insert.on_conflict_do_update(index_elements=[song.id], set_=_ANEW | told, where=other)
+        upsert = upsert.returning(song.number)
         queued, rest = 0, iter(rows)
         while piece := [asdict(row) | {"created": self.clock()} for row in islice(rest, PIECE)]:
             with self._writing() as connection:
@@ -193,10 +195,10 @@ class Journal:
         """Queue again what a worker has: it stops, or is known to be dead. No attempt is counted."""
         return self._update(_owned(worker), state="queued")
 
-    def recover(self, queue: str, stale_before: float) -> int:
-        """Queue again what runs under workers that were last heard of before a time."""
+    def recover(self, queue: str, stale_before: float, *, alive: Collection[str] = ()) -> int:
+        """Queue again what runs under workers last heard of before a time and not known to be alive."""
         stale = song.queue == queue, song.state == "running", song.heartbeat < stale_before
-        return self._update(stale, state="queued")
+        return self._update([*stale, song.worker.not_in(alive)], state="queued")
 
     def requeue(
         self, queue: str, *, states: Collection[State] = STATES, ids: Collection[str] | None = None

@@ -25,7 +25,7 @@ def engine(url: str | Path, *, create: bool) -> sql.Engine:
         raise JournalError(f"there is no journal {found.database}")
     engine = sql.create_engine(found, connect_args={"timeout": BUSY_S})
     sql.event.listen(engine, "connect", _make_durable)
-    sql.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    sql.event.listen(engine, "begin", _begin_to_write)
     return engine
 
 
@@ -34,6 +34,11 @@ def _postgresql(url: sql.URL) -> sql.Engine:
         return sql.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
     except ImportError as error:
         raise JournalError("PostgreSQL needs psycopg: pip install 'stemwise[postgres]'") from error
+
+
+def _begin_to_write(connection: sql.Connection) -> None:
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":  # as who only reads has it
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _make_durable(connection: Any, _: object) -> None:
