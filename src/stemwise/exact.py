@@ -1,6 +1,6 @@
 """Convolutions at the two ends of a network, which reduced precision leaves alone.
 
-The first one hears logarithms of magnitudes: to round 5.00 to the nearest of bfloat16's numbers changes a
+The first ones hear logarithms of magnitudes: to round 5.00 to the nearest of bfloat16's numbers changes a
 magnitude by a percent. The last one's logits go through a softmax. They are the smallest layers of their
 networks, and rounded they make most of the error (docs/numerics.md#precision).
 """

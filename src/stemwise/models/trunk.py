@@ -65,7 +65,7 @@ class TrunkUNet(nn.Module):
         self.decoder = nn.ModuleList()
         for level in range(n_levels):
             bands = n_coarsest * 2 ** (n_levels - 1 - level)
-            kind = nn.Conv2d if level else ExactConv2d
+            kind = nn.Conv2d if level > 1 else ExactConv2d
             conv = kind(down[level], down[level + 1], 5, stride=2, padding=2)
             self.encoder.append(_block(conv, bands if level >= n_levels - config.n_mixed else None))
         for level in range(n_levels - 1):
