@@ -142,7 +142,7 @@ def test_the_file_describes_itself(exported: Any, format: str) -> None:
     assert about == json.loads(json.dumps(describe(model("embedded"))))
     assert (about["stems"], about["remainder"]) == (["vocals", "drums", "bass", "other"], "other")
     assert (about["sample_rate"], about["n_fft"], about["hop_length"]) == (44100, 4096, 1024)
-    assert (about["n_bins"], about["chunk_frames"], about["overlap_frames"]) == (2048, 512, 128)
+    assert (about["n_bins"], about["chunk_frames"], about["overlap_frames"]) == (2048, 384, 64)
     assert (about["exponent"], about["mask_extension"]) == (model("embedded").config.exponent, "average")
     assert about["output"]["axes"] == ["batch", "stems", "channels", "bins", "frames"]
     assert about["card"]["licence"] == "MIT"
