@@ -1,7 +1,9 @@
 """The studio's server under load, and before people who mean it no good: minutes, so not run by default."""
 
 import json
+import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +21,7 @@ import soundfile
 from audio_files import files_below, read_wav, write_wav
 from conftest import song
 from hostile import requests
-from server_process import PATIENCE_S, Server, is_alive
+from server_process import PATIENCE_S, Server, is_alive, memory
 from stemwise.audio import AudioWriter
 
 pytest.importorskip("fastapi")
@@ -91,8 +93,12 @@ def test_many_songs_by_many_clients_and_none_is_lost(server: Server, tmp_path: P
 
 def test_a_full_queue_says_so(server: Server, tmp_path: Path) -> None:
     path = write_wav(tmp_path / "short.wav", song(20_000))
+    server.wait(server.add(path).json()["id"], "done")
+    worker = max(server.children(), key=memory)  # only the one with torch is so large
+    os.kill(worker, signal.SIGSTOP)  # lest songs are done as fast as they come
     with ThreadPoolExecutor(N_CLIENTS) as clients:
         answers = list(clients.map(lambda _: server.add(path), range(90)))
+    os.kill(worker, signal.SIGCONT)
     refused = [answer for answer in answers if answer.status_code != 201]
     assert refused
     assert {answer.status_code for answer in refused} == {429}
