@@ -1,8 +1,8 @@
 """Convolutions at the two ends of a network, which reduced precision leaves alone.
 
 The first ones hear logarithms of magnitudes: to round 5.00 to the nearest of bfloat16's numbers changes a
-magnitude by a percent. The last one's logits go through a softmax. They are the smallest layers of their
-networks, and rounded they make most of the error (docs/numerics.md#precision).
+magnitude by a percent. The last one's logits go through a softmax. Rounded, they make most of the error of
+their networks (docs/numerics.md#precision).
 """
 
 import torch

@@ -97,7 +97,9 @@ def _record(manifest: Path, journal: "Journal", described: "Mapping[str, Any]") 
 
 def presence(root: str) -> Path:
     """Where the runs of this machine show that they live."""
-    return Path(tempfile.gettempdir() if "://" in root else root)
+    from stemwise.batch import storage
+
+    return Path(tempfile.gettempdir() if storage.is_remote(root) else root)
 
 
 def _manifest_folder(journal: "Journal", output: Path, is_remote: bool) -> Path:
