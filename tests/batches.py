@@ -2,7 +2,8 @@
 
 import hashlib
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,6 +53,21 @@ def listed(journal: Journal, folder: Path, output: Path, **options: object) -> E
     found = examined(journal, folder, output, **options)  # type: ignore[arg-type]
     enlist(journal, found)
     return found
+
+
+@contextmanager
+def queue_of(n_songs: int, folder: Path, clock: "Clock") -> Iterator[Journal]:
+    """A journal in `folder/out` with so many songs of `folder/music` that are queued."""
+    (folder / "out").mkdir(exist_ok=True)
+    songs = write_songs(folder / "music", *(f"{n:02}.wav" for n in range(n_songs)))
+    with Journal(folder / "out" / "batch.sqlite", clock=clock) as opened:
+        listed(opened, songs, folder / "out")
+        yield opened
+
+
+def states(journal: Journal) -> str:
+    """The first letter of every song's state, in order."""
+    return "".join(row.state[0] for row in journal.rows("batch"))
 
 
 class FakeExecutor:

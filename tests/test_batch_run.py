@@ -3,12 +3,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from batches import Clock, FakeExecutor, Told, driver, failed, listed, write_songs, written
+from batches import Clock, FakeExecutor, Told, driver, failed, queue_of, states, written
 from stemwise.batch.policy import Policy
 from stemwise.batch.presence import present
 from stemwise.batch.song import Job, Outcome
@@ -18,7 +19,6 @@ from stemwise.journal import Journal
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
-    (tmp_path / "out").mkdir()
     return tmp_path / "out"
 
 
@@ -28,16 +28,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def journal(tmp_path: Path, output: Path, clock: Clock):  # type: ignore[no-untyped-def]
+def journal(tmp_path: Path, clock: Clock) -> Iterator[Journal]:
     """Of twelve songs that are queued."""
-    songs = write_songs(tmp_path / "music", *(f"{n:02}.wav" for n in range(12)))
-    with Journal(output / "batch.sqlite", clock=clock) as opened:
-        listed(opened, songs, output)
+    with queue_of(12, tmp_path, clock) as opened:
         yield opened
-
-
-def states(journal: Journal) -> str:
-    return "".join(row.state[0] for row in journal.rows("batch"))
 
 
 def leftovers(output: Path) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from batches import Clock, FakeExecutor, driver, examined, failed, listed, write_songs
+from batches import Clock, FakeExecutor, driver, examined, failed, listed, queue_of, states
 from stemwise.batch.enlist import enlist
 from stemwise.batch.local import Event
 from stemwise.batch.presence import present, take_over
@@ -18,7 +18,6 @@ from stemwise.outputs import OutputFormat
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
-    (tmp_path / "out").mkdir()
     return tmp_path / "out"
 
 
@@ -28,16 +27,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def journal(tmp_path: Path, output: Path, clock: Clock) -> Iterator[Journal]:
+def journal(tmp_path: Path, clock: Clock) -> Iterator[Journal]:
     """Of four songs that are queued."""
-    songs = write_songs(tmp_path / "music", *(f"{n:02}.wav" for n in range(4)))
-    with Journal(output / "batch.sqlite", clock=clock) as opened:
-        listed(opened, songs, output)
+    with queue_of(4, tmp_path, clock) as opened:
         yield opened
-
-
-def states(journal: Journal) -> str:
-    return "".join(row.state[0] for row in journal.rows("batch"))
 
 
 def test_a_song_under_way_is_not_made_otherwise_meanwhile(
