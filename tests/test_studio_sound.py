@@ -127,6 +127,22 @@ def test_a_loop_is_exact_to_the_sample(page: Any, impulses: str) -> None:
     assert set(np.diff(seams)) == {8}
 
 
+def test_a_loop_time_stays_while_it_is_typed(page: Any, impulses: str) -> None:
+    open_song(page, impulses)
+    page.keyboard.press("l")
+    start, end = page.get_by_label("Loop from"), page.get_by_label("Loop to")
+    for field, text in ((start, "0:01.5"), (end, "0:02")):
+        field.fill(text)
+        set_fader(page, "Volume of all", -3)  # draws the page anew
+        page.wait_for_timeout(100)
+        field.press("Enter")
+    assert (start.input_value(), end.input_value()) == ("0:01.5", "0:02.0")
+    for text in ("nonsense", "2"):  # what is no time, and the same time in other words
+        end.fill(text)
+        end.press("Enter")
+        assert end.input_value() == "0:02.0"
+
+
 def test_changing_the_loop_does_not_interrupt(page: Any, impulses: str) -> None:
     open_song(page, impulses)
     play(page)

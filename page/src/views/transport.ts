@@ -24,7 +24,10 @@ function playing(mixer: Mixer): TemplateResult {
   </div>`;
 }
 
-/** Fields for the loop's ends; one that is set beyond the other takes it along. */
+/**
+ * Fields for the loop's ends; one that is set beyond the other takes it along. They are not `live`: the page is drawn anew
+ * for many reasons, and what is being typed must stay.
+ */
 function loopTimes(mixer: Mixer): TemplateResult | typeof nothing {
   const { region, sampleRate } = mixer;
   if (!region) return nothing;
@@ -33,14 +36,14 @@ function loopTimes(mixer: Mixer): TemplateResult | typeof nothing {
     const change = (event: Event) => {
       const input = event.target as HTMLInputElement;
       const typed = seconds(input.value);
-      if (Number.isNaN(typed)) input.value = fineClock(value);
-      else set(typed);
+      input.value = fineClock(value); // as it was drawn, should it stay the same
+      if (!Number.isNaN(typed)) set(typed);
     };
     return html`<input
       class="timefield"
       aria-label=${label}
       inputmode="decimal"
-      .value=${live(fineClock(value))}
+      .value=${fineClock(value)}
       @change=${change}
     />`;
   };
