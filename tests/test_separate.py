@@ -1,5 +1,6 @@
 import itertools
 import json
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -238,6 +239,25 @@ def test_a_mixture_that_is_not_finite_is_refused(value: float) -> None:
     mixture[0, 4999] = value
     with pytest.raises(NonFiniteError, match="NaN or infinite"):
         SEPARATORS["stemwise"].separate(mixture, 44100)
+
+
+@pytest.mark.parametrize("kind", SEPARATORS)
+def test_no_chunk_is_kept_while_the_network_computes_the_next(kind: str) -> None:
+    given: list[weakref.ref[np.ndarray]] = []
+
+    class Watched(nn.Module):
+        def forward(self, magnitude: torch.Tensor) -> torch.Tensor:
+            assert not any(earlier() is not None for earlier in given)
+            n_stems = len(SEPARATORS[kind].model.config.stems)
+            estimates = np.ones((1, n_stems, *magnitude.shape[1:]), np.float32)
+            given.append(weakref.ref(estimates))  # dies with the last tensor that looks at it
+            return torch.from_numpy(estimates)
+
+    separator = Separator(replace(SEPARATORS[kind].model, network=Watched()), precision="float32")
+    mixture = song(4 * CHUNK)
+    for _ in separator.stream(cut(mixture, [CHUNK // 2]), 44100):
+        pass
+    assert len(given) >= 4
 
 
 def test_a_network_that_gives_nan_is_an_error() -> None:

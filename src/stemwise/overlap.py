@@ -115,7 +115,9 @@ def crossfaded(
         n_frames = chunk.shape[-1]
         n_finished = n_frames - overlap_frames if n_frames == chunk_frames else n_frames
         yield chunk[..., :n_finished], estimates[..., :n_finished]
-        spectrum, fading = chunk[..., n_finished:], estimates[..., n_finished:n_frames]
+        # Copies: views would keep all of this chunk alive while the network computes the next.
+        spectrum, fading = chunk[..., n_finished:].clone(), estimates[..., n_finished:n_frames].clone()
+        del chunk, estimates
     if spectrum is not None and fading is not None and spectrum.shape[-1]:
         yield spectrum, fading  # no new frame came: nothing to fade to
 

@@ -197,13 +197,14 @@ class Separator:
         overlap_frames = round(config.overlap * config.chunk_frames)
 
         def estimate(chunk: Tensor) -> Tensor:
-            magnitude = magnitudes(chunk[None, :, : config.n_bins])
-            return self._network(pad(magnitude, (0, config.chunk_frames - chunk.shape[-1])))[0]
+            missing = config.chunk_frames - chunk.shape[-1]
+            return self._network(pad(magnitudes(chunk[None, :, : config.n_bins]), (0, missing)))[0]
 
         sizes = {"chunk_frames": config.chunk_frames, "overlap_frames": overlap_frames}
         chunks = chunked(spectra(heard, config.stft, config.chunk_frames - overlap_frames), **sizes)
         for spectrum, estimates in crossfaded(((chunk, estimate(chunk)) for chunk in chunks), **sizes):
             yield from zip(spectrum.split(PIECE_FRAMES, -1), estimates.split(PIECE_FRAMES, -1), strict=True)
+            del spectrum, estimates
 
     def _synthesised(
         self, heard: Iterable[Tensor], statistics: WienerStatistics | None
@@ -228,6 +229,7 @@ class Separator:
                     for name, spectrum in self._output_spectra(*step, statistics, computed)
                 }
             to_skip = max(0, to_skip - step[0].shape[-1] * config.stft.hop_length)
+            del step
             yield waveforms
         yield {name: stage.tail[:, to_skip:] for name, stage in inverse.items() if stage.tail is not None}
 
