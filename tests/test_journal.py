@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stemwise.errors import JournalError
+from stemwise.errors import JournalError, NoJournalError
 from stemwise.journal import VERSION, Journal, Row
 
 
@@ -272,6 +272,27 @@ def test_a_commit_is_synced(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal, journal._engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_who_makes_a_journal_waits_for_who_is_making_it(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "j", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    ending = threading.Timer(0.3, other.execute, ["COMMIT"])
+    ending.start()
+    Journal(tmp_path / "j").close()
+    ending.join()
+    other.close()
+
+
+def test_who_reads_makes_no_journal_of_what_is_none(tmp_path: Path, url: str) -> None:
+    foreign = tmp_path / "foreign.sqlite"
+    with sqlite3.connect(foreign) as connection:
+        connection.execute("CREATE TABLE mine (word TEXT)")
+    for place in [str(foreign), *([url] if "postgresql" in url else [])]:
+        with pytest.raises(NoJournalError, match="is no journal$"):
+            Journal(place, create=False)
+    with sqlite3.connect(foreign) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("mine",)]
 
 
 def test_a_newer_journal_is_refused(tmp_path: Path) -> None:

@@ -71,6 +71,10 @@ class JournalError(StemwiseError):
     exit_code = 6
 
 
+class NoJournalError(JournalError):
+    """There is none yet where one was to be read."""
+
+
 class StorageError(StemwiseError):
     exit_code = 7
 

@@ -8,7 +8,7 @@ import typer
 
 from stemwise.cli import batch_journal
 from stemwise.cli.batch_drive import Chosen, drive, presence
-from stemwise.cli.batch_journal import JOURNAL, Journalled, journal_of
+from stemwise.cli.batch_journal import Journalled, journal_of, place_of
 from stemwise.cli.batch_options import (
     SETTINGS,
     BitDepth,
@@ -37,7 +37,7 @@ from stemwise.cli.batch_options import (
 )
 from stemwise.cli.batch_options import Workers as WorkersOption
 from stemwise.cli.batch_workers import Workers
-from stemwise.errors import ConfigError
+from stemwise.errors import ConfigError, NoJournalError
 
 if TYPE_CHECKING:
     from stemwise.batch.settings import Settings
@@ -148,6 +148,7 @@ def run(
     from stemwise.cli.batch_view import print_summary, standing
 
     options = {name: value for name, value in locals().items() if name in SETTINGS}
+    place_of(output, journal)  # before anything is read
     policy = Policy(attempts=attempts, limit_s=time_limit)
     wanted = Workers(n=workers, threads=threads, ray=ray, gpus=gpus)
     chosen = _choose(inputs, output, journal, settings_of(**options), wanted, quiet=quiet)
@@ -211,11 +212,13 @@ def _known(output: str, journal: str | None) -> "dict[str, Row]":
     """Rows of the journal, if there is one yet."""
     from stemwise.batch.enlist import QUEUE
 
-    path = journal or str(Path(output) / JOURNAL)
-    if "://" not in path and not Path(path).exists():
+    if journal is None and "://" in output:
         return {}
-    with journal_of(output, journal, create=True) as opened:
-        return {row.id: row for row in opened.rows(QUEUE)}
+    try:
+        with journal_of(output, journal) as opened:
+            return {row.id: row for row in opened.rows(QUEUE)}
+    except NoJournalError:
+        return {}
 
 
 for _command in (batch_journal.status, batch_journal.retry, batch_journal.report, batch_journal.verify):

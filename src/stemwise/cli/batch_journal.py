@@ -29,18 +29,26 @@ def journal_of(output: str, journal: str | None, *, create: bool = False) -> "Jo
     """The journal of an output folder.
 
     Raises:
-        ConfigError: if the output is in object storage, which cannot hold one, and none is named.
+        ConfigError: as `place_of`.
         JournalError: if there is none, or it cannot be opened.
     """
     from stemwise.journal import Journal
 
-    if journal is not None:
-        return Journal(journal, create=create)
-    if "://" in output:
-        raise ConfigError(f"{output} cannot hold the journal: say where it is, --journal FILE")
-    if create:
+    place = place_of(output, journal)
+    if create and journal is None:
         Path(output).mkdir(parents=True, exist_ok=True)
-    return Journal(Path(output) / JOURNAL, create=create)
+    return Journal(place, create=create)
+
+
+def place_of(output: str, journal: str | None) -> str:
+    """Where the journal of an output folder is, a path or a URL.
+
+    Raises:
+        ConfigError: if the output is in object storage, which cannot hold one, and none is named.
+    """
+    if journal is None and "://" in output:
+        raise ConfigError(f"{output} cannot hold the journal: say where it is, --journal FILE")
+    return journal or str(Path(output) / JOURNAL)
 
 
 def status(output: Folder, journal: Journalled = None) -> None:

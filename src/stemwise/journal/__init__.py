@@ -21,7 +21,7 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy.dialects import postgresql, sqlite
 
-from stemwise.errors import JournalError
+from stemwise.errors import JournalError, NoJournalError
 from stemwise.journal.engine import engine
 from stemwise.journal.tables import STATES, VERSION, Row, State, metadata, song, songs, version
 
@@ -60,15 +60,24 @@ class Journal:
         self._engine = engine(url, create=create)
         self._holds: list[sql.Connection] = []
         self.name = self._engine.url.render_as_string(hide_password=True).removeprefix("sqlite:///")
+        try:
+            self._prepare(create)
+        except JournalError:
+            self.close()
+            raise
+
+    def _prepare(self, create: bool) -> None:
         with self._writing() as connection:
             if self._engine.dialect.name == "postgresql":  # two that make tables take turns
                 connection.execute(sql.select(sql.func.pg_advisory_xact_lock(LOCK)))
-            metadata.create_all(connection)
+            if create:
+                metadata.create_all(connection)
+            elif not sql.inspect(connection).has_table(version.name):
+                raise NoJournalError(f"{self.name} is no journal")
             found = connection.scalar(sql.select(version.c.version))
             if found is None:
                 connection.execute(sql.insert(version).values(version=VERSION))
         if found is not None and found > VERSION:
-            self.close()
             raise JournalError(
                 f"journal {self.name} has version {found}, this stemwise knows {VERSION}: use a newer one"
             )

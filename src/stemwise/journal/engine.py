@@ -1,11 +1,13 @@
 """The way to a database: a file of SQLite whose commits survive a power cut, or PostgreSQL."""
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sql
 
-from stemwise.errors import JournalError
+from stemwise.errors import JournalError, NoJournalError
 
 BUSY_S = 60.0  # how long SQLite waits for another process's transaction
 
@@ -22,7 +24,7 @@ def engine(url: str | Path, *, create: bool) -> sql.Engine:
     if found.get_backend_name() != "sqlite":
         raise wanted
     if not create and not Path(found.database or "").is_file():
-        raise JournalError(f"there is no journal {found.database}")
+        raise NoJournalError(f"there is no journal {found.database}")
     engine = sql.create_engine(found, connect_args={"timeout": BUSY_S})
     sql.event.listen(engine, "connect", _make_durable)
     sql.event.listen(engine, "begin", _begin_to_write)
@@ -44,5 +46,13 @@ def _begin_to_write(connection: sql.Connection) -> None:
 def _make_durable(connection: Any, _: object) -> None:
     """A commit of SQLite is synced to disk; readers do not wait for writers."""
     connection.isolation_level = None  # begin when we say so
-    for setting in ("journal_mode = WAL", "synchronous = FULL"):
-        connection.execute(f"PRAGMA {setting}").close()
+    until = time.monotonic() + BUSY_S
+    while True:  # two that make one file refuse each other here: SQLite itself does not wait
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+            break
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+    connection.execute("PRAGMA synchronous = FULL").close()
