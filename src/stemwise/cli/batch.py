@@ -9,34 +9,28 @@ import typer
 from stemwise.cli import batch_journal
 from stemwise.cli.batch_drive import Chosen, drive, presence
 from stemwise.cli.batch_journal import Journalled, journal_of, place_of
-from stemwise.cli.batch_options import (
-    SETTINGS,
+from stemwise.cli.batch_options import SETTINGS, Gpus, Inputs, Output, Ray, Threads, settings_of
+from stemwise.cli.batch_options import Workers as WorkersOption
+from stemwise.cli.batch_workers import Workers
+from stemwise.cli.options import (
     BitDepth,
     Bitrate,
     Clip,
     Codec,
     Device,
     Duration,
-    Gpus,
-    Inputs,
     Model,
     Mwf,
     Offset,
-    Output,
     Precision,
     Quiet,
-    Ray,
     Residual,
     SampleRate,
     Stems,
     Stereo,
     Template,
-    Threads,
     TwoStems,
-    settings_of,
 )
-from stemwise.cli.batch_options import Workers as WorkersOption
-from stemwise.cli.batch_workers import Workers
 from stemwise.errors import ConfigError, NoJournalError
 
 if TYPE_CHECKING:

@@ -10,10 +10,31 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from stemwise.cli.options import (
+    OUTPUT,
+    READING,
+    BitDepth,
+    Bitrate,
+    Clip,
+    Codec,
+    Device,
+    Duration,
+    Model,
+    Mwf,
+    Offset,
+    Precision,
+    Quiet,
+    Residual,
+    SampleRate,
+    Stems,
+    Stereo,
+    Template,
+    TwoStems,
+)
 from stemwise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from stemwise.checkpoint import Model
+    from stemwise import checkpoint
     from stemwise.files import Batch, SongReport
     from stemwise.separate import Separator
 
@@ -26,7 +47,6 @@ class Echo(Protocol):
 
 Say = Callable[["SongReport", Echo], None]
 STDIN = "-"
-_OUTPUT, _STEMS, _READING, _ENGINE = "Output files", "Stems", "Input", "Engine"
 
 
 def separate(
@@ -37,107 +57,42 @@ def separate(
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the stems.")] = Path("separated"),
-    model: Annotated[
-        str,
-        typer.Option(
-            "-p", "--model", help="Model: a name (see `stemwise models`), a file, or a Spleeter JSON."
-        ),
-    ] = "stemwise:4stems",
-    codec: Annotated[
-        str,
-        typer.Option("-c", "--codec", help="wav, flac, mp3, ogg, opus, m4a or wma.", rich_help_panel=_OUTPUT),
-    ] = "wav",
-    bit_depth: Annotated[
-        int | None,
-        typer.Option(
-            help="16, 24 or 32 (float); wav and flac only.", show_default="16", rich_help_panel=_OUTPUT
-        ),
-    ] = None,
-    bitrate: Annotated[
-        str | None,
-        typer.Option(
-            "-b",
-            "--bitrate",
-            help="Of lossy codecs, such as 192k.",
-            show_default="128k",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
-    sample_rate: Annotated[
-        int | None, typer.Option(help="Hz.", show_default="the input's", rich_help_panel=_OUTPUT)
-    ] = None,
-    stereo: Annotated[
-        bool, typer.Option("--stereo", help="Two channels also for a mono song.", rich_help_panel=_OUTPUT)
-    ] = False,
-    clip: Annotated[
-        str,
-        typer.Option(
-            help="If a stem would clip: `gain` lowers all stems of the song alike, `clamp` cuts.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = "gain",
-    template: Annotated[
-        str,
-        typer.Option(
-            "-f", "--filename-format", help="Of each file below the folder.", rich_help_panel=_OUTPUT
-        ),
-    ] = "{filename}/{stem}.{codec}",
+    model: Model = "stemwise:4stems",
+    codec: Codec = "wav",
+    bit_depth: BitDepth = None,
+    bitrate: Bitrate = None,
+    sample_rate: SampleRate = None,
+    stereo: Stereo = False,
+    clip: Clip = "gain",
+    template: Template = "{filename}/{stem}.{codec}",
     skip_existing: Annotated[
         bool,
         typer.Option(
-            "--skip-existing", help="Leave songs alone whose stems are all there.", rich_help_panel=_OUTPUT
+            "--skip-existing", help="Leave songs alone whose stems are all there.", rich_help_panel=OUTPUT
         ),
     ] = False,
     picture: Annotated[
         bool,
         typer.Option(
-            "--picture", help="Draw the spectrograms of the mixture and the stems.", rich_help_panel=_OUTPUT
+            "--picture", help="Draw the spectrograms of the mixture and the stems.", rich_help_panel=OUTPUT
         ),
     ] = False,
-    stems: Annotated[
-        str | None,
-        typer.Option(help="Only these, such as vocals,drums.", show_default="all", rich_help_panel=_STEMS),
-    ] = None,
-    two_stems: Annotated[
-        str | None,
-        typer.Option(help="This stem and the sum of the others (accompaniment).", rich_help_panel=_STEMS),
-    ] = None,
-    residual: Annotated[
-        bool,
-        typer.Option(
-            "--residual", help="Write what the stems leave of the mixture too.", rich_help_panel=_STEMS
-        ),
-    ] = False,
+    stems: Stems = None,
+    two_stems: TwoStems = None,
+    residual: Residual = False,
     recursive: Annotated[
         bool,
         typer.Option(
-            "-r", "--recursive", help="Walk folders below folders, and mirror them.", rich_help_panel=_READING
+            "-r", "--recursive", help="Walk folders below folders, and mirror them.", rich_help_panel=READING
         ),
     ] = False,
-    offset: Annotated[
-        float,
-        typer.Option("-s", "--offset", help="Seconds to leave out at the start.", rich_help_panel=_READING),
-    ] = 0.0,
-    duration: Annotated[
-        float | None,
-        typer.Option(
-            "-d", "--duration", help="Seconds to separate.", show_default="all", rich_help_panel=_READING
-        ),
-    ] = None,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=_ENGINE)
-    ] = "auto",
-    precision: Annotated[
-        str, typer.Option(help="auto, float32, bfloat16 or float16.", rich_help_panel=_ENGINE)
-    ] = "auto",
-    mwf: Annotated[
-        bool,
-        typer.Option(
-            "--mwf", help="Multichannel Wiener filter: two passes, fewer artefacts.", rich_help_panel=_ENGINE
-        ),
-    ] = False,
+    offset: Offset = 0.0,
+    duration: Duration = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    mwf: Mwf = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a report for machines.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Separate songs into stems: vocals, drums, bass and the rest."""
     from stemwise.files import Batch
@@ -239,7 +194,7 @@ def separate_batch(
         raise typer.Exit(failed[0].exit_code)
 
 
-def load(name: str, *, quiet: bool, spleeter_layout: bool = False) -> "Model":
+def load(name: str, *, quiet: bool, spleeter_layout: bool = False) -> "checkpoint.Model":
     """Load a model, downloading it if need be, and say once what its weights may be used for."""
     from stemwise import hub
     from stemwise.cli.progress import download_bar
