@@ -18,7 +18,7 @@ from stemwise.batch.manifest import write_manifest
 from stemwise.batch.song import Outcome
 from stemwise.batch.storage import sha256
 from stemwise.checkpoint import save_model
-from stemwise.cli.batch_view import watching
+from stemwise.cli.batch_view import print_report, print_status, watching
 from stemwise.journal import Journal, Row
 
 STEMS = ("bass", "drums", "other", "vocals")
@@ -147,6 +147,15 @@ def test_an_error_names_its_song_in_one_line(capsys: pytest.CaptureFixture[str])
         r"error: new\nline.wav: took too long",
         r"error: /music/new\nline.wav: no audio",
     ]
+
+
+def test_names_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    running = Row(id="Song [official].mp3", queue="batch", source="", state="running", started=0.0)
+    failed = Row(id="a[/b].mp3", queue="batch", source="", state="failed", error="no [audio]")
+    print_status([running])
+    print_report([failed])
+    out = capsys.readouterr().out
+    assert all(text in out for text in ("Song [official].mp3", "a[/b].mp3", "no [audio]"))
 
 
 @pytest.mark.slow

@@ -61,6 +61,12 @@ def test_list_fits_a_hundred_columns(arguments: tuple[str, ...]) -> None:
     assert row.rstrip().endswith("no")
 
 
+def test_names_are_whole_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [line.split("  ")[0] for line in run("models").stdout.splitlines()]
+    assert "spleeter:5stems-16kHz" in names
+
+
 def test_commercial_leaves_out_what_nobody_vouches_for(folder: Path) -> None:
     run("models", "import", str(folder))
     assert "karaoke" in run("models").stdout

@@ -163,6 +163,24 @@ def test_mistakes_get_one_clear_line_and_a_status(  # type: ignore[no-untyped-de
     assert files_below(tmp_path) == ["song.wav", "text.wav"]
 
 
+def test_folders_that_are_left_out_are_named(run, model: str, source: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "music").mkdir()
+    source.rename(tmp_path / "music" / "song.wav")
+    (tmp_path / "music" / "live").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (tmp_path / "elsewhere").mkdir()
+    status, _, err = run("separate", "-r", tmp_path / "music", "-o", tmp_path / "out", "-p", model)
+    assert status == 0
+    assert f"note: {tmp_path}/music/live is a link to a folder: its songs are left out" in err
+
+
+def test_the_folder_that_is_named_is_the_one_of_the_stems(  # type: ignore[no-untyped-def]
+    run, model: str, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(source.parent)
+    _, out, _ = run("separate", source, "-o", ".", "-f", "{filename}_{stem}.{codec}", "-p", model)
+    assert out.startswith(f"{source} → ./  (")
+
+
 def test_a_silent_batch_goes_on_after_a_bad_song(run, model: str, source: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     status, _, err = run("separate", tmp_path / "missing.wav", source, "-o", tmp_path / "out", "-p", model)
     assert status == 3

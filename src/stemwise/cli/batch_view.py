@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.table import Table
 
 from stemwise.cli.progress import SpeedColumn
-from stemwise.cli.tables import print_table
+from stemwise.cli.tables import clock, print_table
 
 if TYPE_CHECKING:
     from stemwise.batch.enlist import Examined
@@ -214,7 +214,7 @@ def print_status(rows: "Sequence[Row]") -> None:
             since_s = time.time() - (row.started or 0.0)
             table.add_row(row.id, clock(duration_s(row)), clock(since_s), row.worker or "")
         print("")
-        print_table(Console(highlight=False), table)
+        print_table(Console(highlight=False, markup=False), table)
 
 
 def print_report(rows: "Sequence[Row]") -> None:
@@ -235,7 +235,7 @@ def print_report(rows: "Sequence[Row]") -> None:
         for why, songs in failed:
             table.add_row(why, str(len(songs)), ", ".join(row.id for row in songs[:SHOWN]))
         print("")
-        print_table(Console(highlight=False), table)
+        print_table(Console(highlight=False, markup=False), table)
 
 
 def _sums(rows: "Sequence[Row]") -> list[tuple[str, str]]:
@@ -272,13 +272,6 @@ def _rate(n_songs: int, seconds: float) -> str:
 
 def _bytes(n: float) -> str:
     return f"{n / 1e9:.1f} GB" if n >= 1e8 else f"{n / 1e6:.1f} MB"
-
-
-def clock(seconds: float) -> str:
-    """`3:07` or `1:02:07`."""
-    minutes, rest = divmod(round(seconds), 60)
-    full, minutes = divmod(minutes, 60)
-    return f"{full}:{minutes:02}:{rest:02}" if full else f"{minutes}:{rest:02}"
 
 
 def hours(seconds: float) -> str:

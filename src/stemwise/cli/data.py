@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stemwise.cli.tables import clock
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -160,7 +162,7 @@ def _print(report: "DataReport", noun: str) -> None:
     seconds = sum(_length(song) for song in report.songs)
     n_warnings = len(report.problems) - report.n_errors
     console.print(
-        f"{_count(len(report.songs), noun)}, {_clock(seconds)}:"
+        f"{_count(len(report.songs), noun)}, {clock(seconds)}:"
         f" {_count(report.n_errors, 'error')}, {_count(n_warnings, 'warning')}"
     )
 
@@ -185,7 +187,7 @@ def _table(songs: "Sequence[SongFigures]") -> "Table":
         table.add_row(
             Text(song.name),  # which may hold what rich takes for markup
             song.subset,
-            _clock(_length(song)),
+            clock(_length(song)),
             "/".join(f"{rate / 1000:g}" for rate in rates),
             *(_level(song, stem) for stem in stems),
             None if song.sum_sdr_db is None else f"{song.sum_sdr_db:.0f}",
@@ -210,11 +212,6 @@ def _level(song: "SongFigures", stem: str) -> str:
 
 def _length(song: "SongFigures") -> float:
     return max((sound.duration_s for sound in song.sounds.values()), default=0.0)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
 def _count(number: int, noun: str) -> str:

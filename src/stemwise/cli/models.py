@@ -32,11 +32,12 @@ def list_models(commercial: Commercial = False) -> None:
     from rich.table import Table
 
     from stemwise import hub
+    from stemwise.cli.tables import print_table
     from stemwise.errors import CheckpointError
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("model", "stems", "hears to", "licence", "size", "here"):
-        table.add_column(title, justify="right" if title in ("hears to", "size") else "left", overflow="fold")
+        table.add_column(title, justify="right" if title in ("hears to", "size") else "left")
     for record in hub.published_models():
         if record.commercial or not commercial:
             here = ("built in" if record.is_embedded else "yes") if hub.is_installed(record) else "no"
@@ -55,7 +56,7 @@ def list_models(commercial: Commercial = False) -> None:
         table.add_row(
             name, ", ".join(config.stems), f"{bandwidth / 1000:.1f} kHz", "unknown", size, "imported"
         )
-    Console().print(table)
+    print_table(Console(highlight=False, markup=False), table)
     typer.echo(
         "\nUse one with: stemwise separate -p MODEL song.mp3. More about it: stemwise models info MODEL."
     )

@@ -31,6 +31,7 @@ from stemwise.cli.options import (
     Template,
     TwoStems,
 )
+from stemwise.cli.tables import clock
 from stemwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -161,7 +162,11 @@ def separate_batch(
 
     keep_freed_memory()
     files = list(files)
-    songs = find_songs([Path(file) for file in files if file != STDIN], recursive=recursive, output=output)
+    left_out: list[str] = []
+    named = [Path(file) for file in files if file != STDIN]
+    songs = find_songs(named, recursive=recursive, output=output, left_out=left_out)
+    for note in left_out:
+        typer.echo(f"note: {note}", err=True)
     if STDIN in files and sys.stdin is None:
         raise ConfigError("standard input is closed: there is nothing to read from -")
     if STDIN in files:
@@ -217,18 +222,12 @@ def _say(report: "SongReport", echo: "Echo") -> None:
     if report.skipped:
         echo(f"{report.source}: all stems are there already")
         return
-    folder = os.path.commonpath([Path(path).parent for path in report.stems.values()])
+    folder = os.path.commonpath([Path(path).parent for path in report.stems.values()]) or os.curdir
     echo(
         f"{report.source} → {folder}{os.sep}  ({', '.join(report.stems)};"
-        f" {_clock(report.duration_s)} in {report.wall_s:.1f} s,"
+        f" {clock(report.duration_s)} in {report.wall_s:.1f} s,"
         f" {report.duration_s / report.wall_s:.1f}× real time)"
     )
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _as_json(report: "SongReport") -> dict[str, Any]:

@@ -42,3 +42,10 @@ def show_page(page: str) -> None:
         console.print("", Markdown(page))
     elif page:
         print("", page, sep="\n", end="")
+
+
+def clock(seconds: float) -> str:
+    """`3:07` or `1:02:07`."""
+    minutes, rest = divmod(round(seconds), 60)
+    full, minutes = divmod(minutes, 60)
+    return f"{full}:{minutes:02}:{rest:02}" if full else f"{minutes}:{rest:02}"
