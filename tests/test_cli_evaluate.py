@@ -20,7 +20,7 @@ from stemwise.cli import app
 from stemwise.cli.evaluate import print_rows
 from stemwise.cli.spleeter import app as spleeter
 from stemwise.errors import ConfigError
-from stemwise.evaluate import EvaluationTable, Record, Score, paired_t_test, write_record
+from stemwise.evaluate import EvaluationTable, Record, Score, paired_t_test, read_record, write_record
 from stemwise.metrics import bsseval
 from training import write_songs
 
@@ -225,6 +225,34 @@ def test_wrong_options_are_refused_before_any_work(songs: Path, tmp_path: Path) 
         found = CliRunner().invoke(app, ["evaluate", str(songs), *options])
         assert found.exit_code != 0
         assert message in str(found.exception)
+
+
+def test_a_run_that_fails_keeps_the_scores_of_the_songs_before(
+    songs: Path, model: Path, tmp_path: Path
+) -> None:
+    bad = next(iter(sorted((songs / "mdb_two").iterdir())))
+    sound = bad.read_bytes()
+    bad.write_bytes(b"no audio")
+    command = ["evaluate", str(songs), "-p", str(model), "-o", str(tmp_path / "run"), "--metrics", "usdr"]
+    assert CliRunner().invoke(app, command).exit_code != 0
+    kept = read_record(tmp_path / "run" / "unfinished.json")
+    assert kept.table.tracks == ("evr_three", "mdb_one")
+    bad.write_bytes(sound)
+    whole = run(*command)
+    assert "mdb_two" in whole.stdout
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"scores.json", "report.md"}
+
+
+def test_scores_are_written_before_they_are_shown(
+    songs: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("stemwise.cli.evaluate._print", gone)  # as with `| head`
+    command = ["evaluate", str(songs), "-p", str(model), "-o", str(tmp_path / "run"), "--metrics", "usdr"]
+    assert CliRunner().invoke(app, command).exit_code != 0
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"scores.json", "report.md"}
 
 
 def test_a_picture_that_cannot_be_drawn_costs_no_scores(

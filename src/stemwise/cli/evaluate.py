@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _MEASURE, _OUTPUT, _ENGINE = "What is measured", "Output", "Engine"
 REPORT = "report.md"
+UNFINISHED = "unfinished.json"  # scores of a run that is under way, or was stopped
 DEFAULT_MODEL = "stemwise:4stems"
 
 
@@ -102,7 +104,14 @@ def evaluate(
     from stemwise.data.folders import file_names
     from stemwise.data.track import MIXTURE
     from stemwise.data.tracks import find_tracks
-    from stemwise.evaluate import Record, evaluate_files, parse_metrics, trained_on, write_record
+    from stemwise.evaluate import (
+        EvaluationTable,
+        Record,
+        evaluate_files,
+        parse_metrics,
+        trained_on,
+        write_record,
+    )
     from stemwise.evaluate import evaluate as evaluate_model
     from stemwise.evaluate.record import MUSEVAL_SONGS, to_json
     from stemwise.plots import require_matplotlib
@@ -130,19 +139,33 @@ def evaluate(
         notes = trained_on(loaded.card, tracks)
     for note in notes:
         typer.echo(f"warning: {note}", err=True)
-    with _watching(len(tracks), museval=output and output / MUSEVAL_SONGS, quiet=as_json) as hooks:
+    record = Record(
+        model=str(estimates or model), dataset=songs.resolve().name, table=EvaluationTable(()), notes=notes
+    )
+
+    def keep(scores: "list[Score]") -> None:
+        nonlocal record
+        record = replace(record, table=EvaluationTable((*record.table.scores, *scores)))
+        if output is not None:
+            write_record(record, output, UNFINISHED)
+
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)  # before hours of work
+    museval = output and output / MUSEVAL_SONGS
+    with _watching(len(tracks), museval=museval, keep=keep, quiet=as_json) as hooks:
         if estimates is None:
             table = evaluate_model(separator, tracks, metrics=chosen, **hooks)
         else:
             table = evaluate_files(estimates, tracks, metrics=chosen, **hooks)
-    record = Record(model=str(estimates or model), dataset=songs.resolve().name, table=table, notes=notes)
+    record = replace(record, table=table)
+    if output is not None:
+        write_record(record, output)
+        (output / UNFINISHED).unlink()
+        _write_report(record, group or [], plot, output)
     if as_json:
         typer.echo(json.dumps(to_json(record), indent=2))
     else:
         _print(record, group or [])
-    if output is not None:
-        write_record(record, output)
-        _write_report(record, group or [], plot, output)
     if plot is not None:
         _draw(record, plot)
 
@@ -180,8 +203,10 @@ def _known(stems: Sequence[str]) -> tuple[str, ...]:
 
 
 @contextmanager
-def _watching(n_songs: int, *, museval: Path | None, quiet: bool) -> Iterator[dict[str, Any]]:
-    """What `evaluate` and `evaluate_files` call: bars move, and each song's windows are written."""
+def _watching(
+    n_songs: int, *, museval: Path | None, keep: "Callable[[list[Score]], None] | None" = None, quiet: bool
+) -> Iterator[dict[str, Any]]:
+    """What `evaluate` and `evaluate_files` call: bars move, and each song's scores and windows are kept."""
     from stemwise.cli.progress import bars
     from stemwise.evaluate import write_museval
 
@@ -189,6 +214,8 @@ def _watching(n_songs: int, *, museval: Path | None, quiet: bool) -> Iterator[di
 
         def report(_: "Track", scores: "list[Score]") -> None:
             shown.done()
+            if keep is not None:
+                keep(scores)
             if museval is not None:
                 write_museval(scores, museval)
 

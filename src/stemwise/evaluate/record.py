@@ -70,11 +70,11 @@ def without_nan(value: Any, *, digits: int | None = None) -> Any:
     return value
 
 
-def write_record(record: Record, folder: Path) -> Path:
+def write_record(record: Record, folder: Path, name: str = SCORES) -> Path:
     """Write `scores.json` into the folder, replacing it; returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write(to_json(record), folder / SCORES)
-    return folder / SCORES
+    _write(to_json(record), folder / name)
+    return folder / name
 
 
 def write_museval(scores: Sequence[Score], folder: Path) -> Path | None:
