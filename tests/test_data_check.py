@@ -248,6 +248,8 @@ def test_single_files_are_checked_too(tmp_path: Path) -> None:
     assert "guitar" in result.stdout
     assert "warning a/x.wav: has the same audio as y.wav: guitar" in result.stdout
     assert "no song uses" not in result.stdout
+    both = ["data", "check", str(tmp_path), "--singles", "guitar", "--name", "axe=guitar"]
+    assert "--name is for songs with several files" in str(CliRunner().invoke(app, both).exception)
 
 
 def test_the_command_speaks_json_and_knows_other_names(tmp_path: Path) -> None:

@@ -370,6 +370,18 @@ def test_what_is_given_may_be_changed() -> None:
             stem.mul_(0.5)
 
 
+@pytest.mark.parametrize("kind", SEPARATORS)
+def test_a_stream_may_come_in_one_buffer(kind: str) -> None:
+    mixture = song(2 * CHUNK)
+
+    def refilled() -> Iterator[torch.Tensor]:
+        buffer = torch.empty(2, CHUNK // 8)
+        for block in mixture.split(CHUNK // 8, dim=-1):
+            yield buffer.copy_(block)
+
+    assert_same(joined(SEPARATORS[kind].stream(refilled(), 44100)), SEPARATORS[kind].separate(mixture, 44100))
+
+
 def test_two_stems_cannot_both_be_the_accompaniment() -> None:
     with pytest.raises(ConfigError, match="accompaniment"):
         Separator(spleeter_like(), two_stems="accompaniment")

@@ -36,7 +36,7 @@ class Separator:
         model: a name (`stemwise:4stems`, `spleeter:2stems`), a path, or a loaded `Model`.
         device: `auto` (CUDA, then MPS, then CPU) or torch's name for one.
         precision: of the network: `auto`, `float32`, `bfloat16`, `float16`. `auto` takes bfloat16 where
-            the processor computes it in hardware and, by a probe, stems stay within 45 dB SDR of float32.
+            the processor computes it in hardware and, by a probe, stems stay within 40 dB SDR of float32.
         stems: only these of the stems, in the model's order; None for all.
         two_stems: give this stem and the sum of the others, `accompaniment`.
         residual: give what the stems leave of the mixture too, as `residual`.
@@ -99,7 +99,8 @@ class Separator:
         """Separate a stream: blocks in, blocks of every stem out, in constant memory.
 
         Args:
-            blocks: `(channels, samples)` each, of any lengths, the same number of channels throughout.
+            blocks: `(channels, samples)` each, of any lengths, the same number of channels throughout. They
+                are copied: one buffer may be filled again and again.
             sample_rate: Hz.
 
         Yields:
@@ -112,7 +113,7 @@ class Separator:
         """
         if self.mwf:
             raise ConfigError("mwf needs two passes over the whole recording: use separate() or restream()")
-        return self._stream(blocks, sample_rate, None)
+        return self._stream((block.clone() for block in blocks), sample_rate, None)
 
     def restream(
         self, open_blocks: Callable[[], Iterable[Tensor]], sample_rate: int
@@ -120,7 +121,8 @@ class Separator:
         """`stream` for an input that can be read again: what `mwf` needs, in constant memory too.
 
         Args:
-            open_blocks: called once (twice with `mwf`); returns the blocks from the start.
+            open_blocks: called once (twice with `mwf`); returns the blocks from the start. They are not
+                copied: each must stay as it is.
             sample_rate: Hz.
         """
         statistics = self._wiener_statistics(open_blocks(), sample_rate) if self.mwf else None

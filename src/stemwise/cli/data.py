@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemwise.cli.tables import clock
+from stemwise.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +70,8 @@ def check(
     from stemwise.data.tracks import Track, find_tracks
     from stemwise.types import STEMS
 
+    if singles and name:
+        raise ConfigError("--name is for songs with several files: with --singles it would have no effect")
     if singles:
         files = find_singles(source)
         tracks = [Track(name=str(file.path.relative_to(source)), files={singles: file}) for file in files]
@@ -127,7 +130,6 @@ def catalogue(
 def parse_names(options: list[str], stems: tuple[str, ...]) -> dict[str, str]:
     """What `--name` says: stem by file name."""
     from stemwise.data.track import MIXTURE, UNSPLIT
-    from stemwise.errors import ConfigError
 
     known = (*stems, UNSPLIT, MIXTURE)
     names = {}

@@ -208,7 +208,7 @@ def _described(
     if run is None or (resume and (is_table or not run.is_file())):
         if start or stems:
             raise ConfigError(f"--from and --stems cannot change the run that is resumed, in {folder}")
-        run, is_table = folder / "config.json", False
+        return _resumed(run, folder, changes), None
     if is_table or run.is_dir():
         chosen = tuple(name.strip() for name in (stems or "").split(",") if name.strip())
         model = EMBEDDED if start is None else "" if start == "none" else start
@@ -220,3 +220,15 @@ def _described(
             f"{run} is no training configuration, nor a folder of songs: there is nothing of that name"
         )
     return read_config(run, changes), run if run != folder / "config.json" else None
+
+
+def _resumed(songs: Path | None, folder: Path, changes: list[str]) -> "TrainConfig":
+    from stemwise.train.compose import read_config
+
+    config = read_config(folder / "config.json", changes)
+    if songs is not None and songs.resolve() not in [Path(known).resolve() for known in config.data.songs]:
+        raise ConfigError(
+            f"{folder} is a run on {', '.join(config.data.songs)}, not on {songs}: leave that out to go on,"
+            " or take another folder for a new run"
+        )
+    return config
