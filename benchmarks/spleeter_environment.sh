@@ -1,7 +1,7 @@
 #!/bin/sh
 # Set up the real Spleeter 2.4.2 beside this script, in .spleeter/: a virtual environment with TensorFlow
 # 2.12.1 and one model, random weights in the checkpoint of spleeter:4stems, so that nothing is downloaded
-# from Spleeter's own release. About 2 GB on disk. Spleeter also needs the programs ffmpeg and ffprobe.
+# from Spleeter's own release. About 2.7 GB on disk. Spleeter also needs the programs ffmpeg and ffprobe.
 #
 # Usage: benchmarks/spleeter_environment.sh [PYTHON]     PYTHON: 3.8 to 3.11, `python3.11` by default
 set -eu

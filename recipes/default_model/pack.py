@@ -1,7 +1,7 @@
 """Every stem of a corpus as Opus, in shards small enough to be copied one by one.
 
     python recipes/default_model/pack.py corpus/rendered corpus/songs -o packed
-        --singles vocals=corpus/throats
+        --singles vocals=corpus/voices
 
 For a machine that is reached by copying files: `unpack.py` turns the shards into samples there. A stem is one
 file, mono where both its channels are equal; files keep their length and their place in time, so that the
