@@ -1,6 +1,6 @@
 /** From files that a person drops or chooses to songs in the queue. */
 import * as api from "./api.ts";
-import { take } from "./library.ts";
+import { takeAnswer } from "./library.ts";
 import { announce, type Candidate, changed, complain, studio, type Upload } from "./studio.ts";
 
 const MUSIC = /\.(wav|flac|mp3|m4a|aac|ogg|oga|opus|wma|aiff?|caf|mp4|mkv|mov|webm|mka)$/i;
@@ -124,9 +124,8 @@ async function send(upload: Upload): Promise<api.Song | null> {
   };
   moved(0);
   try {
-    const song = await api.upload(upload.file, upload.choice, moved, upload.stop.signal);
+    const song = await takeAnswer(api.upload(upload.file, upload.choice, moved, upload.stop.signal));
     dismiss(upload);
-    take(song);
     return song;
   } catch (error) {
     if (upload.stop.signal.aborted) return null;
@@ -152,7 +151,7 @@ export function dismiss(upload: Upload): void {
 
 export async function separatePath(path: string): Promise<void> {
   try {
-    take(await api.addFromPath(path, studio.choice));
+    await takeAnswer(api.addFromPath(path, studio.choice));
   } catch (error) {
     complain(error);
   }

@@ -89,7 +89,12 @@ export async function request(path: string, options: RequestInit = {}): Promise<
 }
 
 async function json<T>(path: string, options?: RequestInit): Promise<T> {
-  return (await request(path, options)).json() as Promise<T>;
+  const answer = await request(path, options);
+  try {
+    return (await answer.json()) as T;
+  } catch {
+    throw new RequestError(UNREACHABLE); // it broke off
+  }
 }
 
 const PAGE_SIZE = 50;

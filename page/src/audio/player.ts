@@ -8,8 +8,10 @@ import { Tuning } from "./tuning.ts";
 const LEAD_S = 0.03;
 /** The same where the sound before goes on meanwhile: a busy page must not be late. */
 const CALM_LEAD_S = 0.15;
-/** A piece that is not there so long before its time, seconds, is late. */
+/** What is not scheduled so long before its time, seconds, is late; nor may that be in the block under way. */
 const LATE_S = 0.01;
+/** The audio thread makes so many frames at a time. Source: Web Audio API, render quantum. */
+const BLOCK_FRAMES = 128;
 /** So much sound is scheduled ahead, seconds; more than a browser lets a timer of a hidden page wait. */
 const AHEAD_S = 3;
 const FEED_MS = 200;
@@ -40,6 +42,8 @@ export class Player extends EventTarget {
   private resting = 0;
   private jump: number | null = null;
   private ticket = 0;
+  /** `LEAD_S`, or twice as much each time that it has just been too short: a slow page comes to play too. */
+  private lead_s = LEAD_S;
   private readonly timer: number;
 
   constructor(
@@ -156,7 +160,7 @@ export class Player extends EventTarget {
    */
   private async begin(from: (at: number) => number, isJump: boolean): Promise<void> {
     const ticket = ++this.ticket;
-    const leadS = this.run && !isJump ? CALM_LEAD_S : LEAD_S;
+    const leadS = this.run && !isJump ? CALM_LEAD_S : this.lead_s;
     try {
       for (;;) {
         const planned = this.soon(leadS);
@@ -201,11 +205,8 @@ export class Player extends EventTarget {
         const span = this.next;
         const pieces = await this.load(span.from);
         if (run !== this.run) return;
-        if (span.at < this.now + LATE_S * this.context.sampleRate) {
-          this.enter("loading");
-          return this.jumpTo(span.from);
-        }
-        this.schedule(span, run, pieces);
+        if (!this.schedule(span, run, pieces)) return this.postpone(span);
+        this.lead_s = LEAD_S;
         this.next = this.plan?.next().value ?? null;
       }
     } catch (error) {
@@ -215,17 +216,33 @@ export class Player extends EventTarget {
     }
   }
 
-  private schedule(span: Span, run: Run, pieces: AudioBuffer[]): void {
+  private isLate(span: Span): boolean {
+    return span.at < this.now + Math.max(LATE_S * this.context.sampleRate, BLOCK_FRAMES);
+  }
+
+  private postpone(span: Span): void {
+    this.stopAt(this.soon(0), false);
+    this.lead_s *= 2;
+    this.enter("loading");
+    this.jumpTo(span.from);
+  }
+
+  /** False if it was too late, also if it became so meanwhile: then each stem would begin with a block of its own. */
+  private schedule(span: Span, run: Run, pieces: AudioBuffer[]): boolean {
     const rate = this.context.sampleRate;
     const end = (span.at + span.frames / run.rate) / rate;
-    pieces.forEach((buffer, i) => {
-      const stem = this.stems[i]!;
+    const nodes = pieces.map((buffer, i) => {
       const node = new AudioBufferSourceNode(this.context, { buffer, playbackRate: this.speed });
-      node.connect(this.lanes.get(stem.name)!.input);
-      node.start(span.at / rate, (span.from % stem.pieceFrames) / this.sampleRate);
+      node.connect(this.lanes.get(this.stems[i]!.name)!.input);
+      return node;
+    });
+    if (this.isLate(span)) return false;
+    for (const node of nodes) {
+      node.start(span.at / rate, (span.from % this.stems[0]!.pieceFrames) / this.sampleRate);
       node.stop(end);
       this.sources.push({ node, end });
-    });
+    }
+    return !this.isLate(span);
   }
 
   /** Ends all that sounds at one frame of the context, behind a short fade where what follows is something else. */
