@@ -1,15 +1,18 @@
 """Parts of the studio's server by themselves: the library's order, crashes of helpers, news, titles."""
 
 import asyncio
+import multiprocessing
 import os
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from multiprocessing import active_children
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
@@ -26,7 +29,7 @@ pytest.importorskip("fastapi")
 
 from python_multipart.multipart import MultipartParser
 
-from stemwise.server import Limits, Settings
+from stemwise.server import Limits, Settings, songs
 from stemwise.server.app import create_app
 from stemwise.server.events import Events
 from stemwise.server.helper import Helper, HelperError, Voice
@@ -371,6 +374,70 @@ def test_a_worker_is_closed_though_the_database_is_away(
 
 
 @pytest.mark.parametrize(
+    ("looked_at", "meanwhile"), [("queue", "running"), ("queue", "deleted"), ("song", "deleted")]
+)
+def test_news_of_a_song_come_in_the_order_of_what_happens(
+    library: Library, monkeypatch: pytest.MonkeyPatch, looked_at: str, meanwhile: str
+) -> None:
+    events, told = Events(), list[str]()
+    jobs = Jobs(library, events)
+    studio = Studio(library.settings, library, jobs, events, Helper())
+    monkeypatch.setattr(
+        events, "publish", lambda kind, song: told.append(kind if kind == "deleted" else song["state"])
+    )
+    row, look = add(library), library.view
+    if looked_at == "song":
+        library.journal.claim("w", QUEUE)
+
+    def happen() -> None:
+        if meanwhile == "running":
+            library.journal.claim("w", QUEUE)
+            jobs.publish(row.id)
+        else:
+            songs.delete(studio, row)
+
+    another = threading.Thread(target=happen)
+
+    def view(*args: Any) -> dict[str, Any]:
+        seen = look(*args)
+        if another.ident is None:  # something happens between the look and the telling
+            another.start()
+            another.join(0.3)  # which is long enough, unless it has to wait
+        return seen
+
+    monkeypatch.setattr(library, "view", view)
+    if looked_at == "song":
+        jobs.publish(row.id)
+    else:
+        jobs.publish_queue()
+    another.join()
+    assert told == ["queued" if looked_at == "queue" else "running", meanwhile]
+
+
+def test_who_waits_for_the_models_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = create_app(Settings(data=tmp_path))
+    studio: Studio = app.state.studio
+    studio.library.open()
+    monkeypatch.setattr(songs, "MODELS_S", 30.0)
+
+    async def scene() -> None:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            waiting = [asyncio.create_task(client.get("/api/models")) for _ in range(50)]
+            await asyncio.sleep(0.1)
+            assert (await client.get("/api/songs")).json() == {"songs": [], "total": 0}
+            studio.jobs.models[MODEL.name] = MODEL
+            for answer in await asyncio.gather(*waiting):
+                assert [model["name"] for model in answer.json()] == [MODEL.name]
+            studio.jobs.models.clear()
+            monkeypatch.setattr(songs, "MODELS_S", 0.0)
+            assert (await client.get("/api/models")).status_code == 503
+
+    asyncio.run(asyncio.wait_for(scene(), PATIENCE_S))
+    studio.library.journal.close()
+
+
+@pytest.mark.parametrize(
     ("filename", "title"),
     [
         ("song.mp3", "song"),
@@ -443,6 +510,36 @@ def test_a_helper_that_is_killed_costs_one_request(tmp_path: Path) -> None:
         helper.close()
 
     asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), [(Helper, "_call_here"), (multiprocessing, "get_context"), (SpawnProcess, "start")]
+)
+def test_a_server_ends_at_once_while_a_helper_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
+) -> None:
+    os.mkfifo(tmp_path / "pipe")  # whoever opens it hangs
+    begins, begun = getattr(owner, name), threading.Event()
+
+    def begin(*args: Any) -> Any:
+        begun.set()
+        time.sleep(0.3)  # and the server ends
+        return begins(*args)
+
+    monkeypatch.setattr(owner, name, begin)
+    monkeypatch.setattr("stemwise.server.helper.PROBE_S", 10.0)
+
+    async def scene() -> None:
+        helper = Helper()
+        hanging = asyncio.create_task(helper.probe(tmp_path / "pipe", "pipe"))
+        assert await asyncio.to_thread(begun.wait, PATIENCE_S)
+        helper.close()
+        with pytest.raises(HelperError, match=r"ends|crashed"):
+            await hanging
+
+    before = set(active_children())
+    asyncio.run(scene())
+    assert set(active_children()) <= before
 
 
 def test_who_is_slow_hears_of_the_last_state_only() -> None:

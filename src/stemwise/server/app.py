@@ -100,7 +100,7 @@ async def _clean_up(studio: Studio) -> None:
     while True:
         try:
             for id in await anyio.to_thread.run_sync(studio.library.clean_up):
-                studio.events.publish("deleted", {"id": id})
+                await anyio.to_thread.run_sync(studio.jobs.publish_deleted, id)
         except (StemwiseError, OSError) as error:  # it may well be possible in an hour
             LOG.error("what is old is not removed: %s", error)
         await anyio.sleep(CLEAN_UP_S)

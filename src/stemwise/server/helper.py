@@ -91,7 +91,7 @@ class Helper:
         """Kill the processes."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for process in self._started:
-            process.kill()
+            process.close()
         self._threads.shutdown()
 
     async def _call(self, name: str, *args: Any) -> Any:
@@ -113,42 +113,57 @@ class Helper:
 
 
 class _Process:
-    """One process, for one thread; another one is started where it has ended."""
+    """One process, for one thread; another one is started where it has ended.
+
+    Any thread may close it.
+    """
 
     def __init__(self) -> None:
         self._process: multiprocessing.process.BaseProcess | None = None
         self._connection: Connection | None = None
+        self._lock = threading.Lock()  # while it is started or killed
+        self._is_closed = False
 
     def call(self, name: str, args: tuple[Any, ...]) -> Any:
         if self._connection is None or self._connection.poll():  # an idle one says nothing: it has ended
-            self.kill()
+            self._kill()
             self._start()
         assert self._connection is not None
         try:
             self._connection.send((name, args))
             timeout_s = PROBE_S if name == "probe" else TIMEOUT_S
             if not self._connection.poll(timeout_s):
-                self.kill()
+                self._kill()
                 raise HelperError(f"the sound took longer than {timeout_s:g} s to process")
             result, error = self._connection.recv()
         except (EOFError, OSError) as error:
-            self.kill()
+            self._kill()
             raise HelperError("the process that opened this sound crashed") from error
         if error is not None:
             raise error
         return result
 
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
+    def close(self) -> None:
+        """Kill the process; no other one is started."""
+        self._is_closed = True
+        self._kill()
+
+    def _kill(self) -> None:
+        with self._lock:
+            if self._process is not None:
+                self._process.kill()
+                self._process.join()
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), name="stemwise helper", daemon=True)
-        self._process.start()
-        theirs.close()
+        with self._lock:
+            if self._is_closed:
+                raise HelperError("the server ends")
+            context = multiprocessing.get_context("spawn")
+            connection, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs,), name="stemwise helper", daemon=True)
+            process.start()
+            theirs.close()
+            self._process, self._connection = process, connection
 
 
 def _serve(connection: Connection) -> None:

@@ -56,6 +56,7 @@ class Jobs:
         self.paces = Paces(library.settings.data / "paces.json", library.settings.threads)
         self._running: dict[str, _Running] = {}
         self._lock = threading.Lock()
+        self._telling = threading.RLock()  # from a look at songs to having told of it
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -95,14 +96,21 @@ class Jobs:
 
     def publish(self, id: str) -> None:
         """Tell everybody how a song is now, and those that wait where they are."""
-        row = self.library.get(id)
-        if row is not None and row.state != "queued":
-            self.events.publish("song", self.library.view(row))
-        self.publish_queue()
+        with self._telling:
+            row = self.library.get(id)
+            if row is not None and row.state != "queued":
+                self.events.publish("song", self.library.view(row))
+            self.publish_queue()
 
     def publish_queue(self) -> None:
-        for song in self.library.views(self.journal.rows(QUEUE, QUEUED)):
-            self.events.publish("song", song)
+        with self._telling:
+            for song in self.library.views(self.journal.rows(QUEUE, QUEUED)):
+                self.events.publish("song", song)
+
+    def publish_deleted(self, id: str) -> None:
+        """Tell everybody, as the last that is heard of a song, that it is gone."""
+        with self._telling:
+            self.events.publish("deleted", {"id": id})
 
     def _recover(self, row: Row) -> None:
         assert row.worker is not None

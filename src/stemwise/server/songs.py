@@ -1,13 +1,15 @@
 """Routes of songs: what there is, what is added, cancelled, tried again, deleted; and news of all that."""
 
+import asyncio
 import os
 import stat
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
@@ -22,7 +24,8 @@ from stemwise.server.state import SongOf, Studio, StudioOf
 from stemwise.server.uploads import MAX_FIELD, MAX_PARTS, TooLarge, receive_form, title_of
 from stemwise.worker import ModelInfo, Pace
 
-MODELS_S = 60.0  # that the first worker may take until it has said what there is
+MODELS_S = 240.0  # that the first worker may take to import torch and say what there is, on a slow machine
+LOOK_S = 0.1  # between looks whether it has
 MAX_STEM_BYTES = 4 << 30  # of a wav file that every program can read
 REFUSED: dict[int | str, dict[str, Any]] = {
     code: {"model": schemas.Problem} for code in (400, 401, 403, 404, 409, 413, 415, 422, 429)
@@ -38,6 +41,19 @@ FORM = {"requestBody": {"required": True, "content": {"multipart/form-data": {"s
 router = APIRouter(prefix="/api", tags=["songs"], responses=REFUSED)
 
 
+async def _models(studio: StudioOf) -> dict[str, ModelInfo]:
+    """The models, waited for in the event loop: threads that wait would be lacking for everything else."""
+    until = time.monotonic() + MODELS_S
+    while not studio.jobs.models:
+        if time.monotonic() > until:
+            raise HTTPException(503, "the models are not known yet: try again in a moment")
+        await asyncio.sleep(LOOK_S)
+    return studio.jobs.models
+
+
+ModelsOf = Annotated[dict[str, ModelInfo], Depends(_models)]
+
+
 @router.get("/status", response_model=schemas.Status)
 def status(studio: StudioOf) -> dict[str, Any]:
     """Version, limits, and what the server offers."""
@@ -51,9 +67,9 @@ def status(studio: StudioOf) -> dict[str, Any]:
 
 
 @router.get("/models", response_model=list[schemas.Model])
-def models(studio: StudioOf) -> list[dict[str, Any]]:
+def models(studio: StudioOf, known: ModelsOf) -> list[dict[str, Any]]:
     """The models that can be chosen."""
-    return [asdict(info) | _pace(studio.jobs.paces.of(info)) for info in _models(studio).values()]
+    return [asdict(info) | _pace(studio.jobs.paces.of(info)) for info in known.values()]
 
 
 @router.post("/songs", status_code=201, response_model=schemas.Song, openapi_extra=FORM)
@@ -114,7 +130,7 @@ def delete(studio: StudioOf, row: SongOf) -> None:
     """Forget a song and delete its stems; one that is being separated is cancelled first."""
     studio.jobs.cancel(row.id)
     studio.library.remove(row.id)
-    studio.events.publish("deleted", {"id": row.id})
+    studio.jobs.publish_deleted(row.id)
     studio.jobs.publish_queue()
 
 
@@ -152,12 +168,6 @@ async def events(studio: StudioOf) -> StreamingResponse:
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-def _models(studio: Studio) -> dict[str, ModelInfo]:
-    if not studio.jobs.models and not studio.jobs.has_models.wait(MODELS_S):
-        raise HTTPException(503, "the models are not known yet: try again in a moment")
-    return studio.jobs.models
-
-
 def _pace(pace: Pace | None) -> dict[str, float | None]:
     if pace is None:
         return {"speed": None, "per_song_s": None}
@@ -166,7 +176,7 @@ def _pace(pace: Pace | None) -> dict[str, float | None]:
 
 async def _add(studio: Studio, path: Path, title: str, model: str, two_stems: str | None) -> dict[str, Any]:
     """Look at a song, and queue it."""
-    info = (await run_in_threadpool(_models, studio)).get(model)
+    info = (await _models(studio)).get(model)
     if info is None:
         raise ConfigError(f"model is {model!r}: it must be one of {', '.join(studio.jobs.models)}")
     if two_stems is not None and two_stems not in info.two_stems:
