@@ -185,7 +185,7 @@ def test_a_plan_writes_nothing_and_a_run_goes_on_without_its_inputs(  # type: ig
         (("retry", "nowhere"), "error: retry needs either --failed or the ids of songs\n"),
         (("report", "nowhere", "--plot", "x.gif"), "error: x.gif has the suffix '.gif': a picture must"),
         (("run", "-o", "nowhere"), "error: there is nothing to go on with in nowhere: name the songs\n"),
-        (("run", "nowhere.csv", "-o", "s3://b/x"), "error: s3://b/x cannot hold the journal: say where it is"),
+        (("run", "nowhere.csv", "-o", "s3://b/x"), "error: s3://b/x cannot hold the journal: say where"),
         (("run", "nowhere.csv"), "error: nowhere.csv cannot be read: No such file or directory\n"),
         (("run", "x.wav", "-c", "aac"), "error: codec is 'aac': it must be one of "),
     ],

@@ -60,7 +60,9 @@ def test_songs_alone_are_enough(tmp_path: Path) -> None:
     assert again.exit_code == 0, again.output
     assert json.loads((tmp_path / "run" / "config.json").read_text())["start"]["frozen_steps"] == 100
     other = invoke(tmp_path / "other songs", "-o", tmp_path / "run", "--resume")
-    assert f"run is a run on {tmp_path / 'songs'}, not on {tmp_path / 'other songs'}: " in str(other.exception)
+    assert f"run is a run on {tmp_path / 'songs'}, not on {tmp_path / 'other songs'}: " in str(
+        other.exception
+    )
 
 
 def test_a_table_of_songs_is_gone_on_with_as_its_run_is_described(tmp_path: Path) -> None:

@@ -289,7 +289,7 @@ def test_who_reads_makes_no_journal_of_what_is_none(tmp_path: Path, url: str) ->
     with sqlite3.connect(foreign) as connection:
         connection.execute("CREATE TABLE mine (word TEXT)")
     for place in [str(foreign), *([url] if "postgresql" in url else [])]:
-        with pytest.raises(NoJournalError, match="is no journal$"):
+        with pytest.raises(NoJournalError, match=r"is no journal$"):
             Journal(place, create=False)
     with sqlite3.connect(foreign) as connection:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("mine",)]
