@@ -93,14 +93,15 @@ def kill_once(process: "subprocess.Popen[bytes]", output: Path, how: str, rng: r
     if not wait_for(lambda: n_ended(output) > n_done or (early and is_running(output)), process, 0.05):
         return False
     time.sleep(rng.uniform(0, 1.0))
+    there = True
     if how == "encode":
         there = wait_for(lambda: any(output.glob("*/.*.part")), process)
     elif how == "commit":
         log = output / "batch.sqlite-wal"
         before = size_of(log)
         there = wait_for(lambda: size_of(log) != before, process, 0.0)
-    else:
-        there = process.poll() is None
+    if process.poll() is not None:
+        return False
     if rng.random() < 0.5:
         os.kill(process.pid, signal.SIGKILL)  # its workers have to notice
     else:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from random_models import stemwise_like
 from stemwise.checkpoint import save_model
 
 MODEL = "small"
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0  # a machine that has much to do imports torch for a minute
 
 
 class Server:
@@ -73,6 +74,13 @@ class Server:
         """Its processes."""
         found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True)
         return list(map(int, found.stdout.split()))
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def memory(pid: int) -> float:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "src" / "stemwise" / "server" / "page"
 RATE = 44100
+PATIENCE_S = 240.0  # a machine that has much to do imports torch for a minute
 BROWSER = "/usr/bin/chromium"
 FLAGS = [
     "--headless",
@@ -56,11 +57,13 @@ class Ear extends AudioWorkletProcessor {
 }
 registerProcessor("ear", Ear);
 """
+# The only worklet of the page changes speed and key: it is tuned once its sound goes through that.
 LISTEN = """
 (() => {
   const connect = AudioNode.prototype.connect;
   AudioNode.prototype.connect = function (target, ...rest) {
     const { context } = this;
+    if (target instanceof AudioWorkletNode) window.isTuned = true;
     if (target === context.destination && context instanceof AudioContext) {
       const heard = (window.heard = { context, blocks: [], first: null });
       const url = URL.createObjectURL(new Blob([EAR], { type: "text/javascript" }));
@@ -128,6 +131,14 @@ def listen_for(page: Any, seconds: float) -> NDArray[np.float32]:
     return sound[:, max(0, start - first) :][:, : int(seconds * RATE)]
 
 
+def play_on(page: Any, seconds: float) -> None:
+    """Wait until so much more has been played."""
+    page.wait_for_function(
+        "(end) => heard.context.currentTime * heard.context.sampleRate > end",
+        arg=now(page) + int(seconds * RATE),
+    )
+
+
 def open_song(page: Any, id: str) -> None:
     page.locator(f'[data-id="{id}"] a').click()
     page.get_by_role("button", name="Play").wait_for()
@@ -172,7 +183,7 @@ class StudioServer:
             env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
             start_new_session=True,
         )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
                 self.get("/api/models")

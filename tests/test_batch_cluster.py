@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from audio_files import write_wav
+from audio_files import write_long_song, write_wav
 from conftest import song
 from random_models import stemwise_like
 from stemwise.batch import cluster
@@ -37,12 +36,26 @@ QUICK = {
 }
 
 
+def new_cluster() -> Any:
+    """A cluster whose head does no work; add nodes to it."""
+    made = pytest.importorskip("ray.cluster_utils").Cluster()
+    add_node(made, num_cpus=0, include_dashboard=False, _system_config=QUICK)
+    return made
+
+
+def add_node(nodes: Any, **options: Any) -> Any:
+    """Ray gives up a node that has not started after 30 s; it is tried three times."""
+    for tries_left in (2, 1, 0):
+        try:
+            return nodes.add_node(wait=False, **NODE, **options)
+        except Exception:  # Ray has no narrower one
+            if not tries_left:
+                raise
+
+
 @pytest.fixture
 def nodes() -> Iterator[Any]:
-    """A cluster whose head does no work; add nodes to it."""
-    utils = pytest.importorskip("ray.cluster_utils")
-    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": QUICK, **NODE}
-    made = utils.Cluster(initialize_head=True, head_node_args=head)
+    made = new_cluster()
     yield made
     made.shutdown()
 
@@ -67,11 +80,6 @@ def songs(folder: Path, n: int) -> list[Path]:
     return [write_wav(folder / f"{k:02}.wav", song(400_000 + 1000 * k)) for k in range(n)]
 
 
-def long_song(folder: Path) -> Path:
-    noise = 0.1 * torch.randn(2, 300 * 44100, generator=torch.Generator().manual_seed(0))
-    return write_wav(folder / "long.wav", noise)
-
-
 def run(
     executor: Executor, jobs: list[Job], then: Callable[[list[Outcome]], None] = lambda done: None
 ) -> list[Outcome]:
@@ -88,6 +96,13 @@ def run(
         done += ended
         then(done)
     return done
+
+
+def wait_for_slots(executor: ClusterExecutor, n: int) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while executor.slots < n:
+        assert time.monotonic() < until
+        executor.poll(0.2)
 
 
 def digests(outcomes: list[Outcome]) -> dict[str, dict[str, str]]:
@@ -128,7 +143,7 @@ def test_a_killed_node_costs_no_song_and_the_stems_are_those_of_one_process(
     local = LocalExecutor(["cpu"], threads=1)
     expected = digests(run(local, [job(model, path, tmp_path / "one process") for path in inputs]))
     local.stop()
-    first, *_ = [nodes.add_node(num_cpus=1, **NODE) for _ in range(3)]
+    first, *_ = [add_node(nodes, num_cpus=1) for _ in range(3)]
     executor = ClusterExecutor(nodes.address, root=str(tmp_path))
     seen: set[int] = set()
 
@@ -140,6 +155,7 @@ def test_a_killed_node_costs_no_song_and_the_stems_are_those_of_one_process(
             first = None
 
     try:
+        wait_for_slots(executor, 3)
         found = digests(run(executor, [job(model, path, tmp_path / "out") for path in inputs], kill))
         assert executor.n_lost == 1
     finally:
@@ -155,12 +171,12 @@ def test_a_killed_node_costs_no_song_and_the_stems_are_those_of_one_process(
 
 def test_an_idle_seat_takes_what_another_has_fetched_ahead(nodes: Any, model: str, tmp_path: Path) -> None:
     for _ in range(2):
-        nodes.add_node(num_cpus=1, **NODE)
+        add_node(nodes, num_cpus=1)
     executor = ClusterExecutor(nodes.address, root=str(tmp_path), ahead=1)
-    paths = [long_song(tmp_path), *songs(tmp_path, 3)]
+    paths = [write_long_song(tmp_path / "long.wav", minutes=12), *songs(tmp_path, 3)]
     try:
+        wait_for_slots(executor, 4)
         run(executor, [job(model, path, tmp_path / "warm") for path in paths[1:]])
-        assert executor.slots == 4
         done = run(executor, [job(model, path, tmp_path / "out") for path in paths])
     finally:
         executor.stop()
@@ -174,7 +190,8 @@ def test_a_new_node_is_used_and_a_song_that_costs_three_seats_is_given_up(
     monkeypatch.setattr(cluster, "COUNT_S", 0.5)
     executor = ClusterExecutor(nodes.address, root=str(tmp_path))
     assert executor.slots == 1  # it takes a song even before there is a seat
-    nodes.add_node(num_cpus=1, **NODE)
+    add_node(nodes, num_cpus=1)
+    source = write_long_song(tmp_path / "long.wav", minutes=12)
 
     def kill(_: list[Outcome]) -> None:
         for place in executor._places:
@@ -182,7 +199,7 @@ def test_a_new_node_is_used_and_a_song_that_costs_three_seats_is_given_up(
                 executor._ray.kill(place.actor)
 
     try:
-        (outcome,) = run(executor, [job(model, long_song(tmp_path), tmp_path / "out")], kill)
+        (outcome,) = run(executor, [job(model, source, tmp_path / "out")], kill)
         assert (outcome.id, outcome.passing) == ("long", True)
         assert "its worker was lost 3 times" in outcome.error
         assert digests(run(executor, [job(model, path, tmp_path / "out") for path in songs(tmp_path, 2)]))
@@ -195,7 +212,7 @@ def test_what_a_cluster_must_have_is_told_in_a_line(
 ) -> None:
     with pytest.raises(ConfigError, match=r"there is no Ray cluster at .127\.0\.0\.1:1."):
         ClusterExecutor("127.0.0.1:1", root=str(tmp_path))
-    nodes.add_node(num_cpus=1, **NODE)
+    add_node(nodes, num_cpus=1)
     for root, version, message in (
         (str(tmp_path / "elsewhere"), cluster.__version__, "has no folder .*elsewhere"),
         (str(tmp_path), "0.0.0", "has stemwise .*, this is 0.0.0"),
@@ -211,7 +228,7 @@ def test_where_there_is_no_room_it_says_what_lacks_and_does_not_wait_for_ever(
     nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "COUNT_S", 0.2)
-    nodes.add_node(num_cpus=2, **NODE)
+    add_node(nodes, num_cpus=2)
     told: list[str] = []
     executor = ClusterExecutor(nodes.address, root=str(tmp_path), n_workers=3, tell=told.append)
     executor.stop()
@@ -254,15 +271,12 @@ def kill_all(cluster: Any) -> None:
 def test_after_the_whole_cluster_was_killed_the_same_command_goes_on(
     model: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    utils = pytest.importorskip("ray.cluster_utils")
-    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": QUICK, **NODE}
     folder, output = tmp_path / "songs", tmp_path / "out"
-    folder.mkdir()
-    inputs = songs(folder, 24)
-    first = utils.Cluster(initialize_head=True, head_node_args=head)
+    inputs = [write_long_song(folder / f"{k:02}.wav", minutes=1, seed=k) for k in range(16)]
+    first = new_cluster()
     request.addfinalizer(lambda: kill_all(first))
     for _ in range(2):
-        first.add_node(num_cpus=1, **NODE)
+        add_node(first, num_cpus=1)
     with start(folder, output, model, "--ray", first.address) as command:
         until = time.monotonic() + PATIENCE_S
         while len(rows(output)) < 5:
@@ -274,8 +288,8 @@ def test_after_the_whole_cluster_was_killed_the_same_command_goes_on(
         assert "is gone: the same command goes on once it is back" in command.stderr.read()
     kept = rows(output)
     assert 5 <= len(kept) < len(inputs)
-    second = utils.Cluster(initialize_head=True, head_node_args=head)
-    second.add_node(num_cpus=1, **NODE)
+    second = new_cluster()
+    add_node(second, num_cpus=1)
     try:
         with start(folder, output, model, "--ray", second.address) as command:
             assert command.wait(PATIENCE_S) == 0, command.stderr.read()

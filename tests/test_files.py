@@ -209,17 +209,17 @@ def test_blocks_do_not_heap_up_before_a_slow_encoder(tmp_path: Path, monkeypatch
     monkeypatch.setattr(AudioWriter, "write", wait_and_write)
     files = StemFiles({"vocals": tmp_path / "x.wav"}, OutputFormat(), sample_rate=44100, n_channels=1)
     files.open()
-    given: list[int] = []
+    given = threading.Semaphore(0)
 
     def give() -> None:
         for number in range(20):
             files.write("vocals", np.full((1, 10), number / 100, np.float32))
-            given.append(number)
+            given.release()
 
     giver = threading.Thread(target=give)
     giver.start()
-    giver.join(0.5)
-    assert len(given) == MAX_WAITING
+    assert all(given.acquire(timeout=60) for _ in range(MAX_WAITING))
+    assert not given.acquire(timeout=0.2)
     slow.set()
     giver.join()
     files.finish()

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from studio import NEEDS, ROOT, StudioServer, listen_for, open_song, play, write_song
+from audio_files import write_long_song
+from studio import NEEDS, PATIENCE_S, ROOT, StudioServer, listen_for, open_song, play, write_song
 
 pytestmark = NEEDS
 DRAWN = """() => [...document.querySelectorAll("stem-wave")].every((wave) => {
@@ -22,7 +23,7 @@ def test_a_song_goes_in_and_four_lanes_come_out(page: Any, tmp_path: Path) -> No
     soundfile.write(tmp_path / "example_song.wav", np.tile(example, (4, 1)), rate)
     page.locator("input[type=file]").first.set_input_files(tmp_path / "example_song.wav")
     chosen = page.locator(".model:has(:checked)")
-    chosen.get_by_text("Takes about").wait_for(timeout=60_000)  # measured when the server started
+    chosen.get_by_text("Takes about").wait_for(timeout=1000 * PATIENCE_S)  # measured when the server started
     assert "MIT" in chosen.inner_text()
     assert "MB, installed" in chosen.inner_text()
     page.evaluate(
@@ -91,12 +92,12 @@ def test_songs_are_found_and_deleted(page: Any, studio_server: StudioServer, tmp
 def test_a_page_loaded_anew_goes_on_with_the_job(
     page: Any, studio_server: StudioServer, tmp_path: Path
 ) -> None:
-    id = studio_server.send(write_song(tmp_path / "song.wav", 40), "Patience")
+    id = studio_server.send(write_long_song(tmp_path / "song.wav", minutes=4), "Patience")
     page.locator(f'[data-id="{id}"] a').click()
     page.get_by_role("progressbar", name="Separating Patience").wait_for()
     page.reload()
     page.get_by_role("heading", name="Patience").wait_for()
-    page.get_by_role("button", name="Play").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Play").wait_for(timeout=1000 * PATIENCE_S)
 
 
 def test_a_server_that_is_killed_goes_on_when_it_is_back(browser: Any, tmp_path: Path) -> None:
@@ -105,13 +106,14 @@ def test_a_server_that_is_killed_goes_on_when_it_is_back(browser: Any, tmp_path:
     try:
         page = context.new_page()
         page.goto(server.url)
-        id = server.send(write_song(tmp_path / "song.wav", 30), "Survivor")
+        id = server.send(write_long_song(tmp_path / "song.wav", minutes=3), "Survivor")
         page.locator(f'[data-id="{id}"] a').click()
-        page.wait_for_function("() => document.querySelector('.waiting progress')?.value > 0.05")
+        has_begun = "() => document.querySelector('.waiting progress')?.value > 0.05"
+        page.wait_for_function(has_begun, timeout=1000 * PATIENCE_S)
         server.kill()
         page.get_by_role("alert").get_by_text("The studio does not answer").wait_for()
         server.start()
-        page.get_by_role("button", name="Play").wait_for(timeout=90_000)
+        page.get_by_role("button", name="Play").wait_for(timeout=1000 * PATIENCE_S)
         assert page.get_by_role("alert").count() == 0
         assert server.get(f"/api/songs/{id}")["state"] == "done"
     finally:

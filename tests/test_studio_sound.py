@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from studio import NEEDS, RATE, StudioServer, heard, listen_for, now, open_song, play, set_fader
+from studio import NEEDS, RATE, StudioServer, heard, listen_for, now, open_song, play, play_on, set_fader
 
 pytestmark = NEEDS
 STEMS = ("vocals", "drums", "bass", "other")
@@ -16,6 +16,9 @@ TONES_HZ = {"vocals": 440.0, "drums": 1000.0, "bass": 110.0, "other": 3000.0}
 PERIOD = 4410  # samples from impulse to impulse
 IMPULSES = {"vocals": 0.1, "drums": 0.2, "bass": 0.05, "other": 0.4}
 SUM = sum(IMPULSES.values())
+# What the clock shows and the time of the audio graph, read at once, after the page has drawn.
+CLOCK = """() => new Promise((done) => requestAnimationFrame(() =>
+  done([document.querySelector("#clock").textContent, heard.context.currentTime])))"""
 
 
 def tone(hz: float, seconds: float) -> NDArray[np.float64]:
@@ -26,7 +29,7 @@ def tone(hz: float, seconds: float) -> NDArray[np.float64]:
 @pytest.fixture(scope="module")
 def tones(studio_server: StudioServer, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A song whose stems are one tone each."""
-    stems = {stem: tone(hz, 12) for stem, hz in TONES_HZ.items()}
+    stems = {stem: tone(hz, 40) for stem, hz in TONES_HZ.items()}
     return studio_server.prepare(tmp_path_factory.mktemp("tones"), "Four tones", stems)
 
 
@@ -89,7 +92,7 @@ def check_impulses(sound: NDArray[np.float32]) -> NDArray[np.int64]:
     assert len(at) > 0
     assert (np.diff(at) > 1).all()
     whole = np.abs(sound[0, at] - SUM) < 1e-3
-    assert whole.mean() > 0.9
+    assert whole.mean() > 0.8
     return at[whole]
 
 
@@ -101,7 +104,7 @@ def test_stems_coincide_to_the_sample_after_seeks(page: Any, impulses: str) -> N
     since = now(page)
     for place in rng.uniform(0.02, 0.8, 20):
         page.mouse.click(box["x"] + place * box["width"], box["y"] + 20)
-        page.wait_for_timeout(250)
+        play_on(page, 0.25)
     first, sound = heard(page, since)
     at = check_impulses(sound[:, since - first :])
     steps = np.diff(at)
@@ -159,20 +162,26 @@ def test_speed_leaves_the_key_and_key_the_speed(page: Any, tones: str) -> None:
         power = np.abs(np.fft.rfft(sound.mean(axis=0) * np.hanning(sound.shape[1]), 1 << 18))
         return float(power.argmax() * RATE / (1 << 18))
 
+    def clock() -> tuple[float, float]:
+        text, context_s = page.evaluate(CLOCK)
+        return float(text[2:]), context_s
+
     open_song(page, tones)
     page.keyboard.press("1")
     for _ in range(6):
         page.keyboard.press("-")
+    page.wait_for_function("() => window.isTuned")
     play(page)
-    start, began = page.locator("#clock").inner_text(), now(page)
-    page.wait_for_timeout(2500)
+    page.wait_for_function("() => document.querySelector('#clock').textContent !== '0:00.0'")
+    start, began = clock()
+    play_on(page, 2.5)
     assert loudest_hz(listen_for(page, 0.5)) == pytest.approx(440, abs=4)
-    passed = float(page.locator("#clock").inner_text()[2:]) - float(start[2:])
-    assert passed / ((now(page) - began) / RATE) == pytest.approx(0.7, abs=0.08)
+    end, ended = clock()
+    assert (end - start) / (ended - began) == pytest.approx(0.7, abs=0.08)
     page.get_by_role("button", name="Speed 70 %, reset").click()
     for _ in range(12):
         page.keyboard.press("ArrowUp")
-    page.wait_for_timeout(500)
+    play_on(page, 0.5)
     assert loudest_hz(listen_for(page, 0.5)) == pytest.approx(880, abs=8)
     page.keyboard.press("Space")
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ def with_doubled_batch(patch: pytest.MonkeyPatch) -> None:
 
 
 def run_of(folder: Path, **changes: Any) -> TrainConfig:
-    """Long enough that a worker can be killed on the way; every step is saved."""
+    """Every step is saved."""
     sgd = {"kind": "sgd", "learning_rate": 0.01, "average": 0.5}
     constant = {"kind": "constant", "warmup_steps": 2}
     return tiny_run(folder, steps=20, optimizer=sgd, schedule=constant, saving={"every_s": 0}, **changes)
@@ -100,7 +100,7 @@ def test_two_processes_learn_what_one_does_from_the_doubled_batch_until_one_is_k
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where batch norm is inert. What they came to is gone on from, here by one process."""
-    config = run_of(tmp_path, batch_norm="inert")
+    config = replace(run_of(tmp_path, batch_norm="inert"), steps=200)
     workers = start(config, tmp_path / "two")
     wait_for(tmp_path / "two" / "state.safetensors")
     workers[1].send_signal(signal.SIGKILL)
@@ -113,6 +113,7 @@ def test_two_processes_learn_what_one_does_from_the_doubled_batch_until_one_is_k
     assert "Traceback" not in error
     done = int(read_tensors(tmp_path / "two" / "state.safetensors")["step"])
     assert 1 <= done < config.steps
+    config = replace(config, steps=done + 5)
     with_doubled_batch(monkeypatch)
     loop.train(config, tmp_path / "two", resume=True)
     loop.train(config, tmp_path / "one")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from audio_files import files_below, read_wav, write_wav
+from audio_files import files_below, read_wav, write_long_song, write_wav
 from conftest import song
 from random_models import stemwise_like
 from stemwise.audio import AudioWriter
@@ -62,8 +62,7 @@ def task(model: str, tmp_path: Path) -> Task:
 @pytest.fixture
 def long_task(task: Task, tmp_path: Path) -> Task:
     """Long enough to be interrupted, however small the network."""
-    noise = 0.1 * torch.randn(2, 90 * 44100, generator=torch.Generator().manual_seed(0))
-    return replace(task, id="long", source=str(write_wav(tmp_path / "long.wav", noise)))
+    return replace(task, id="long", source=str(write_long_song(tmp_path / "long.wav", minutes=20)))
 
 
 def ended(worker: Worker) -> Message:
