@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stemwise.checkpoint import Model, ModelCard, read_model, save_model
+from stemwise.checkpoint import UNSTORED, Model, ModelCard, read_model, save_model
 from stemwise.errors import CheckpointError
 from stemwise.models import ModelConfig, build
 from stemwise.models.blstm import BLSTMConfig
@@ -93,6 +94,8 @@ def test_float16_halves_the_file_and_is_read_as_float32(saved: Path, tmp_path: P
 def test_a_model_that_was_read_can_be_trained_on(saved: Path) -> None:
     network = read_model(saved).network.train()
     network(torch.rand(1, 2, 64, 64)).sum().backward()
+    counts = [value for name, value in network.state_dict().items() if name.endswith(UNSTORED)]
+    assert {(count.device.type, int(count)) for count in counts} == {("cpu", 1)}
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
@@ -131,10 +134,14 @@ def good_header() -> dict[str, Any]:
     return {"format": 1, "config": CONFIGS["unet"].to_dict(), "card": asdict(CARD)}
 
 
-def with_network(**values: object) -> dict[str, Any]:
+def with_values(**values: object) -> dict[str, Any]:
     header = good_header()
-    header["config"]["network"] |= values
+    header["config"] |= values
     return header
+
+
+def with_network(**values: object) -> dict[str, Any]:
+    return with_values(network=good_header()["config"]["network"] | values)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +155,10 @@ def with_network(**values: object) -> dict[str, Any]:
         good_header() | {"config": []},
         good_header() | {"config": {"architecture": "os.system"}},
         good_header() | {"config": {"architecture": ["unet"]}},
+        with_values(architecture=["unet"]),
+        with_values(stft=5),
+        with_values(chunk_frames=8.0),
+        with_values(stems="ab"),
         good_header() | {"card": {"licence": 5}},
         good_header() | {"card": {"surprise": "x"}},
         good_header() | {"card": None},
@@ -162,7 +173,14 @@ def with_network(**values: object) -> dict[str, Any]:
 )
 def test_hostile_header(saved: Path, header: object) -> None:
     rewrite(saved, contents(saved)[0], header)
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError, match=r"\A.+\Z"):  # one line
+        read_model(saved)
+
+
+def test_no_stem_leads_out_of_its_folder(saved: Path) -> None:
+    rewrite(saved, contents(saved)[0], with_values(stems=["vocals", "../../evil\n"]))
+    reason = re.escape(r"stems has '../../evil\n': it must be a name that a file can have")
+    with pytest.raises(CheckpointError, match=rf"\A.*model\.safetensors has a header .*: {reason}\Z"):
         read_model(saved)
 
 

@@ -224,6 +224,7 @@ def test_missing_data(folder: Path) -> None:
         ("", "names no checkpoint"),
         ('all_model_checkpoint_paths: "model"\n', "names no checkpoint"),
         ('model_checkpoint_path: "other"\n', re.escape("other.index is missing")),
+        ('model_checkpoint_path: "/"\n', re.escape(".index is missing")),
     ],
 )
 def test_folder_without_checkpoint(folder: Path, text: str | None, message: str) -> None:
@@ -231,6 +232,13 @@ def test_folder_without_checkpoint(folder: Path, text: str | None, message: str)
     if text is not None:
         (folder / "checkpoint").write_text(text)
     with pytest.raises(CheckpointError, match=message):
+        Bundle(folder)
+
+
+def test_a_checkpoint_file_that_cannot_be_read(folder: Path) -> None:
+    (folder / "checkpoint").unlink()
+    (folder / "checkpoint").mkdir()
+    with pytest.raises(CheckpointError, match=r"checkpoint cannot be read: Is a directory$"):
         Bundle(folder)
 
 
@@ -250,6 +258,16 @@ def test_the_checkpoint_file_names_the_prefix(tmp_path: Path, named: str) -> Non
 def test_the_checkpoint_file_escapes_what_is_not_ascii(tmp_path: Path) -> None:
     write_bundle(tmp_path, TENSORS, prefix="modèle")
     (tmp_path / "checkpoint").write_text(r'model_checkpoint_path: "mod\303\250le"')
+    assert Bundle(tmp_path)["b"] == 7
+
+
+@pytest.mark.parametrize(
+    "named",
+    [r"C:\Users\me\model", r"C:\new\x\model", r"\x\modèle", r"..\N\new", r"C:\models\2stems", r"\777"],
+)
+def test_the_checkpoint_file_may_be_edited_by_hand(tmp_path: Path, named: str) -> None:
+    write_bundle(tmp_path, TENSORS, prefix=named.rpartition("\\")[2])
+    (tmp_path / "checkpoint").write_text(f'model_checkpoint_path: "{named}"', encoding="utf-8")
     assert Bundle(tmp_path)["b"] == 7
 
 

@@ -137,6 +137,7 @@ def test_wiener_filter() -> None:
             {"instrument_list": ["vocals", "vocals"]},
             "instrument_list is .*: it must be a list of different names",
         ),
+        ({"instrument_list": ["vocals", "../x"]}, "stems has '../x': it must be a name that a file can have"),
         ({"instrument_list": []}, "instrument_list is"),
         ({"instrument_list": [1, 2]}, "instrument_list is"),
         ({"frame_length": 4000}, "frame_length is 4000 .* power of two"),

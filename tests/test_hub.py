@@ -474,6 +474,13 @@ def test_import_folder_and_archive_then_remove(tmp_path: Path) -> None:
     assert hub.imported_models() == []
 
 
+def test_a_file_of_another_name_hides_no_imported_model(tmp_path: Path) -> None:
+    hub.import_model(write_model(tmp_path / "made"), name="mine")
+    for name in ("my model", ".hidden", "mine~"):
+        (store.imported_folder() / f"{name}.safetensors").write_bytes(b"copied by hand")
+    assert hub.imported_models() == ["mine"]
+
+
 def test_import_by_the_configuration_beside(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "made" / "model")
     write_configuration(tmp_path / "made" / "config.json", "model", mask_extension="average")
@@ -527,7 +534,18 @@ def test_hostile_archives(
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", hostile(size=1000)[:50]])
+def damaged_xz() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:xz") as tar:
+        member = tarfile.TarInfo("checkpoint")
+        member.size = 1_000_000
+        tar.addfile(member, io.BytesIO(np.random.default_rng(0).bytes(member.size)))
+    content = bytearray(buffer.getvalue())
+    content[-1000] ^= 0xFF
+    return bytes(content)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", hostile(size=1000)[:50], damaged_xz()])
 def test_damaged_archives(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.tar.gz").write_bytes(content)
     with pytest.raises(CheckpointError, match="cannot be unpacked"):

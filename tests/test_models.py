@@ -1,5 +1,7 @@
 """What every network promises, whichever it is; and the configuration that goes with it."""
 
+import re
+
 import pytest
 import torch
 
@@ -97,6 +99,24 @@ def test_softmax_masks_share_out_the_mixture() -> None:
     [
         ({"stems": ()}, "at least one"),
         ({"stems": ("vocals", "vocals")}, "each named once"),
+        *(
+            ({"stems": ("vocals", name)}, re.escape(f"stems has {name!r}: it must be a name that a file can"))
+            for name in (
+                "../x",
+                "a/b",
+                "a\\b",
+                "C:",
+                "",
+                ".",
+                "..",
+                "what?",
+                "a\nb",
+                "a\x7f",
+                "a\ud800",
+                5,
+                None,
+            )
+        ),
         ({"n_bins": 5000}, "n_bins is 5000"),
         ({"overlap": 0.6}, "overlap is 0.6"),
         ({"exponent": 0.0}, "exponent is 0"),
@@ -122,6 +142,43 @@ def test_an_impossible_configuration_is_refused(options: dict[str, object], reas
 def test_a_header_with_other_keys_is_refused(values: dict[str, object], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         ModelConfig.from_dict(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"architecture": ["unet"]}, "architecture is ['unet']: it must be one of"),
+        ({"stft": 5}, "stft is 5: it must be an object"),
+        ({"network": []}, "network is []: it must be an object"),
+        ({"stems": 5}, "stems is 5: it must be a list of names"),
+        ({"stems": "vocals"}, "stems is 'vocals': it must be a list of names"),
+        ({"stems": [["vocals"]]}, "stems is [['vocals']]: it must be a list of names"),
+        ({"chunk_frames": 8.0}, "chunk_frames is 8.0: it must be a whole number"),
+        ({"chunk_frames": 512.5}, "chunk_frames is 512.5: it must be a whole number"),
+        ({"chunk_frames": True}, "chunk_frames is True: it must be a whole number"),
+        ({"n_bins": 64.0}, "n_bins is 64.0: it must be a whole number"),
+        ({"sample_rate": "44100"}, "sample_rate is '44100': it must be a whole number"),
+        ({"overlap": "0"}, "overlap is '0': it must be a number"),
+        ({"overlap": False}, "overlap is False: it must be a number"),
+        ({"exponent": float("inf")}, "exponent is inf: it must be a number"),
+        ({"remainder": 5}, "remainder is 5: it must be one of"),
+        ({"stft": {"n_fft": 4096.0}}, "n_fft is 4096.0: it must be a whole number"),
+        ({"stft": {"gain": None}}, "gain is None: it must be a number"),
+        ({"network": {"n_filters": None}}, "n_filters is None: it must be a list of whole numbers"),
+        ({"network": {"n_filters": [2, 2.0]}}, "n_filters is [2, 2.0]: it must be a list of whole numbers"),
+        ({"network": {"n_filters": [1] * 65}}, "n_filters has 65 values: it must have at most 64"),
+        ({"stems": [str(n) for n in range(65)]}, "stems has 65 values: it must have at most 64"),
+    ],
+)
+def test_values_of_another_type_are_refused(values: dict[str, object], reason: str) -> None:
+    good = {"architecture": "unet", "stems": ["vocals"], "n_bins": 64}
+    with pytest.raises(ConfigError, match=re.escape(reason)):
+        ModelConfig.from_dict(good | values)
+
+
+def test_whole_numbers_pass_for_numbers() -> None:
+    values = {"architecture": "unet", "stems": ["vocals"], "overlap": 0, "exponent": 1}
+    assert (ModelConfig.from_dict(values).overlap, ModelConfig.from_dict(values).exponent) == (0, 1)
 
 
 def test_spleeters_network_needs_bins_that_can_be_halved() -> None:

@@ -216,7 +216,7 @@ def test_groups_that_are_not_all_bands_are_refused() -> None:
     ("key", "value"),
     [
         *[(key, 0) for key in ("n_features", "n_blocks", "n_units", "n_hidden", "n_detail", "token_frames")],
-        *[("n_single_bins", 0), ("band_width", 0), ("time", "mix"), ("frequency", "conv")],
+        *[("n_single_bins", 0), ("band_width", 0), ("time", "mix"), ("frequency", "conv"), ("n_blocks", 65)],
         *[("group_sizes", (2,)), ("n_groups", (5, 0)), ("n_groups", ())],
     ],
 )

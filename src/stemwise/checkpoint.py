@@ -7,6 +7,7 @@ one that is missing, left over, mis-shaped or not finite is an error. Nothing is
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +24,8 @@ from stemwise.replacing import replacing
 
 FORMAT = 1
 HEADER_KEY = "stemwise"
-# Batch norm counts its training batches; nothing reads the count at inference, so it is not stored.
+# Batch norm counts its training batches; nothing reads the count at inference, so it is not stored. Where it
+# is missing, `load_state_dict` makes it 0.
 UNSTORED = "num_batches_tracked"
 
 
@@ -93,21 +95,14 @@ def read_model(path: str | Path) -> Model:
             exactly those that its configuration asks for, all finite.
     """
     path = Path(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get(HEADER_KEY)
-            if header is None:
-                raise CheckpointError(
-                    f"{path} is a safetensors file but not a stemwise model: it has no {HEADER_KEY!r} header"
-                )
-            config, card, network = _parse_header(header, path)
-            state = {name: file.get_tensor(name) for name in _checked_names(network, set(file.keys()), path)}
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there is no model file {path}") from error
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path} cannot be read as safetensors ({error}): it may be damaged or cut short"
-        ) from error
+    with _opened(path, "model file") as file:
+        header = (file.metadata() or {}).get(HEADER_KEY)
+        if header is None:
+            raise CheckpointError(
+                f"{path} is a safetensors file but not a stemwise model: it has no {HEADER_KEY!r} header"
+            )
+        config, card, network = _parse_header(header, path)
+        state = {name: file.get_tensor(name) for name in _checked_names(network, set(file.keys()), path)}
     _load(network, state, path)
     return Model(config, network.eval(), card)
 
@@ -124,11 +119,18 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: if the file is missing or damaged.
     """
+    with _opened(path, "file") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no dict
+
+
+@contextmanager
+def _opened(path: Path, what: str) -> Iterator[Any]:  # safe_open has no types
+    """A safetensors file; what is wrong with it becomes a CheckpointError, also while it is read."""
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no dict
+            yield file
     except FileNotFoundError as error:
-        raise CheckpointError(f"there is no file {path}") from error
+        raise CheckpointError(f"there is no {what} {path}") from error
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path} cannot be read as safetensors ({error}): it may be damaged or cut short"
@@ -149,7 +151,7 @@ def _stored(name: str, tensor: Tensor, dtype: Literal["float32", "float16"]) -> 
 
 
 def _parse_header(text: str, path: Path) -> tuple[ModelConfig, ModelCard, nn.Module]:
-    """Configuration, card and a network without storage; a hostile header can cost no memory."""
+    """Configuration, card and a network without storage; a hostile header costs little memory."""
     try:
         header = json.loads(text)
         if header["format"] != FORMAT:
@@ -167,8 +169,9 @@ def _parse_header(text: str, path: Path) -> tuple[ModelConfig, ModelCard, nn.Mod
         AttributeError,
         RuntimeError,
     ) as error:  # RecursionError is a RuntimeError
+        reason = str(error).partition("\n")[0]  # torch adds a stack of C++
         raise CheckpointError(
-            f"{path} has a header that makes no model: {type(error).__name__}: {error}"
+            f"{path} has a header that makes no model: {type(error).__name__}: {reason}"
         ) from error
 
 
@@ -202,10 +205,7 @@ def _listed(title: str, names: list[str]) -> str:
 
 
 def _load(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    for name, expected in network.state_dict().items():
-        if name.endswith(UNSTORED):
-            state[name] = torch.zeros((), dtype=torch.int64)
-            continue
+    for name, expected in _stored_state(network):
         tensor = state[name]
         if tensor.shape != expected.shape or tensor.dtype not in (torch.float32, torch.float16):
             raise CheckpointError(
@@ -221,8 +221,7 @@ def _load(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
 def weights_sha256(network: nn.Module) -> str:
     """Of names and float32 values of all weights: the same for the same model, whatever file it came from."""
     digest = sha256()
-    for name, tensor in network.state_dict().items():
-        if not name.endswith(UNSTORED):
-            digest.update(name.encode())
-            digest.update(tensor.numpy().tobytes())
+    for name, tensor in _stored_state(network):
+        digest.update(name.encode())
+        digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()

@@ -27,6 +27,7 @@ AUDIO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 LONGEST_NAME = 255  # bytes, on nearly every file system
 _PLACEHOLDERS = {"filename", "foldername", "stem", "instrument", "codec"}
 _REFUSED = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # by Windows, exFAT or SMB shares
+_UNSPEAKABLE = re.compile("[\x7f\ud800-\udfff]")  # songs that have such a name keep it
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
@@ -204,6 +205,16 @@ def portable_name(name: str) -> str:
     name = _REFUSED.sub("_", name)
     name = name.rstrip(". ") or "_"
     return f"_{name}" if _RESERVED.fullmatch(name) else name
+
+
+def can_name_a_file(name: object) -> bool:
+    """Whether a stem can be called so: a text that every file system takes for a name in any folder."""
+    return (
+        isinstance(name, str)
+        and name not in ("", ".", "..")
+        and not _REFUSED.search(name)
+        and not _UNSPEAKABLE.search(name)
+    )
 
 
 def _no_way_up(name: str) -> str:

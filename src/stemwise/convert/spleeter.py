@@ -78,12 +78,7 @@ def from_variables(
         raise CheckpointError(
             f"the checkpoint is not of this configuration, {len(faults)} variables are wrong: {shown}"
         )
-    counters = {
-        name: torch.zeros((), dtype=torch.int64)
-        for name in network.state_dict()
-        if name.endswith("num_batches_tracked")
-    }
-    network.load_state_dict(state | counters, assign=True)
+    network.load_state_dict(state, assign=True)
     return Model(config, network.eval(), card or ModelCard())
 
 

@@ -58,9 +58,7 @@ def imported_folder() -> Path:
 
 def imported_models() -> list[str]:
     """Names of the models that `import_model` has put into the store."""
-    return sorted(
-        path.stem for path in imported_folder().glob("*.safetensors") if not path.name.startswith(".")
-    )
+    return sorted(path.stem for path in imported_folder().glob("*.safetensors") if _is_name(path.stem))
 
 
 def imported_path(name: str) -> Path:
@@ -69,9 +67,13 @@ def imported_path(name: str) -> Path:
     Raises:
         ConfigError: if it can be no name.
     """
-    if not re.fullmatch(r"\w[\w.-]*", name):
+    if not _is_name(name):
         raise ConfigError(f"name is {name!r}: it must be letters, digits, '-', '_' and '.', such as my-model")
     return imported_folder() / f"{name}.safetensors"
+
+
+def _is_name(name: str) -> bool:
+    return re.fullmatch(r"\w[\w.-]*", name) is not None
 
 
 def is_whole(folder: Path) -> bool:

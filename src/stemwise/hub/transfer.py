@@ -11,6 +11,11 @@ from typing import IO, TYPE_CHECKING
 
 from stemwise.errors import CheckpointError, ChecksumError, DownloadError
 
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python that was built without it opens no .tar.xz in the first place
+    LZMAError = EOFError  # type: ignore[misc,assignment]
+
 if TYPE_CHECKING:
     import httpx  # imported where it is used: most runs download nothing
 
@@ -107,7 +112,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with source, target.open("wb") as file:
                     _copy(source, file)
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, LZMAError, OSError) as error:
         raise CheckpointError(f"{archive} cannot be unpacked: {error}") from error
 
 

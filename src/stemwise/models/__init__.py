@@ -6,7 +6,9 @@ magnitudes of every stem, `(batch, stems, channels, bins, frames)`: both >= 0, t
 is its own affair. One file per architecture, none imports another.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
+from math import inf
 from typing import Any, Literal
 
 from torch import nn
@@ -16,6 +18,7 @@ from stemwise.models.bandsplit import BandSplit, BandSplitConfig
 from stemwise.models.blstm import BLSTM, BLSTMConfig
 from stemwise.models.trunk import TrunkUNet, TrunkUNetConfig
 from stemwise.models.unet import UNet, UNetConfig
+from stemwise.naming import can_name_a_file
 from stemwise.stft import STFTConfig
 
 NetworkConfig = UNetConfig | BLSTMConfig | TrunkUNetConfig | BandSplitConfig
@@ -27,6 +30,7 @@ ARCHITECTURES: dict[str, tuple[type[Any], type[Any]]] = {
     "bandsplit": (BandSplitConfig, BandSplit),
 }
 N_CHANNELS = 2  # every network hears stereo; mono is given as two equal channels
+MAX_VALUES = 64  # in a list: of stems, levels, groups, each of which makes modules, and so costs memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +40,7 @@ class ModelConfig:
     Attributes:
         architecture: a key of `ARCHITECTURES`.
         network: that architecture's own configuration.
-        stems: names, in the order of the network's stem axis.
+        stems: names, also of files, in the order of the network's stem axis.
         sample_rate: Hz, of the audio that the network was trained on.
         stft: the transform in front of the network.
         n_bins: how many of the lowest bins the network hears.
@@ -66,6 +70,9 @@ class ModelConfig:
             raise ConfigError(
                 f"architecture is {self.architecture!r}: it must be one of {sorted(ARCHITECTURES)}"
             )
+        for stem in self.stems:
+            if not can_name_a_file(stem):
+                raise ConfigError(f"stems has {stem!r}: it must be a name that a file can have")
         if not self.stems or len(set(self.stems)) != len(self.stems):
             raise ConfigError(f"stems are {self.stems}: there must be at least one, each named once")
         if not 1 <= self.n_bins <= self.stft.n_bins:
@@ -90,11 +97,15 @@ class ModelConfig:
         """
         values = dict(values)
         architecture = values.get("architecture")
-        if architecture not in ARCHITECTURES:
+        if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
             raise ConfigError(f"architecture is {architecture!r}: it must be one of {sorted(ARCHITECTURES)}")
-        values["network"] = config_from_dict(ARCHITECTURES[architecture][0], values.get("network", {}))
-        values["stft"] = config_from_dict(STFTConfig, values.get("stft", {}))
-        values["stems"] = tuple(values.get("stems", ()))
+        for name, kind in (("network", ARCHITECTURES[architecture][0]), ("stft", STFTConfig)):
+            part = values.get(name, {})
+            if not isinstance(part, dict):
+                raise ConfigError(f"{name} is {part!r}: it must be an object")
+            _check_types(kind, part)
+            values[name] = config_from_dict(kind, part)
+        _check_types(cls, values)
         config: ModelConfig = config_from_dict(cls, values)
         return config
 
@@ -119,6 +130,37 @@ def config_from_dict(kind: type[Any], values: dict[str, Any]) -> Any:
         )
     except TypeError as error:
         raise ConfigError(f"{kind.__name__}: {error}") from error
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -inf < value < inf
+
+
+def _is_list(values: object, is_right: Callable[[object], bool]) -> bool:
+    return isinstance(values, list | tuple) and all(map(is_right, values))
+
+
+# By the type of a field, what JSON must have for it: 8.0 and true pass for 8 and 1 until tensors are made.
+_REQUIREMENTS: dict[Any, tuple[Callable[[object], bool], str]] = {
+    int: (_is_whole, "a whole number"),
+    float: (_is_number, "a number"),
+    tuple[int, ...]: (lambda values: _is_list(values, _is_whole), "a list of whole numbers"),
+    tuple[str, ...]: (lambda values: _is_list(values, lambda v: isinstance(v, str)), "a list of names"),
+}
+
+
+def _check_types(kind: type[Any], values: dict[str, Any]) -> None:
+    for one in fields(kind):
+        if one.name in values and one.type in _REQUIREMENTS:
+            value, (is_right, requirement) = values[one.name], _REQUIREMENTS[one.type]
+            if isinstance(value, list | tuple) and len(value) > MAX_VALUES:
+                raise ConfigError(f"{one.name} has {len(value)} values: it must have at most {MAX_VALUES}")
+            if not is_right(value):
+                raise ConfigError(f"{one.name} is {value!r}: it must be {requirement}")
 
 
 def build(config: ModelConfig) -> nn.Module:

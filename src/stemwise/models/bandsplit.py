@@ -26,6 +26,7 @@ from torch.nn.functional import gelu, pad
 from stemwise.bands import count_bands, mask_bins, pool_bins
 from stemwise.errors import ConfigError
 
+MAX_BLOCKS = 64  # each costs memory, also in a network without storage
 DILATIONS = (1, 2, 4, 8)  # tokens between the three taps of a convolution; in turn, block by block
 
 
@@ -65,6 +66,8 @@ class BandSplitConfig:
         for name in (field.name for field in fields(self)):
             if isinstance(getattr(self, name), int) and getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}: it must be positive")
+        if self.n_blocks > MAX_BLOCKS:
+            raise ConfigError(f"n_blocks is {self.n_blocks}: it must be at most {MAX_BLOCKS}")
         if self.time not in ("conv", "gru", "lstm"):
             raise ConfigError(f"time is {self.time!r}: it must be conv, gru or lstm")
         if self.frequency not in ("mix", "gru", "lstm"):

@@ -140,6 +140,8 @@ def find_prefix(path: Path) -> Path:
         raise CheckpointError(
             f"{path} holds no checkpoint: a file named 'checkpoint' is missing there"
         ) from error
+    except OSError as error:
+        raise CheckpointError(f"{path / 'checkpoint'} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise CheckpointError(f"{path / 'checkpoint'} is not text: the checkpoint is damaged") from error
     named = re.search(r'^\s*model_checkpoint_path\s*:\s*"(.*)"\s*$', text, re.MULTILINE)
@@ -147,15 +149,22 @@ def find_prefix(path: Path) -> Path:
         raise CheckpointError(
             f"{path / 'checkpoint'} names no checkpoint: a line model_checkpoint_path is missing"
         )
-    # Protocol-buffer text: bytes beyond ASCII are octal escapes of UTF-8.
-    escaped = named[1].encode("ascii", "backslashreplace")
-    name = escaped.decode("unicode_escape").encode("latin-1", "replace").decode("utf-8", "replace")
+    names = [_unescaped(named[1]), named[1]]  # as TensorFlow writes it, and as somebody may by hand
     # A folder that was trained elsewhere may name an absolute path of that place.
-    candidates = [path / name, path / re.split(r"[\\/]", name)[-1]]
+    candidates = [path / names[0], *(path / re.split(r"[\\/]", name)[-1] for name in names)]
     for prefix in candidates:
         if _index_path(prefix).is_file():
             return prefix
     raise CheckpointError(f"{_index_path(candidates[0])} is missing, which {path / 'checkpoint'} names")
+
+
+def _unescaped(text: str) -> str:
+    """Protocol-buffer text: bytes beyond ASCII are octal escapes of UTF-8, other escaped ones themselves."""
+
+    def byte(found: re.Match[bytes]) -> bytes:
+        return bytes([int(found[1], 8)]) if len(found[1]) == 3 else found[1]
+
+    return re.sub(rb"\\([0-3][0-7]{2}|.)", byte, text.encode()).decode("utf-8", "replace")
 
 
 def write_bundle(folder: str | Path, tensors: Mapping[str, Array], prefix: str = "model") -> Path:
@@ -209,7 +218,7 @@ def index_bytes(entries: Mapping[str, Entry], *, n_shards: int) -> bytes:
 
 
 def _index_path(prefix: Path) -> Path:
-    return prefix.with_name(f"{prefix.name}.index")
+    return prefix.parent / f"{prefix.name}.index"  # with_name would refuse /, which has no name
 
 
 def _shard_path(prefix: Path, shard: int, n_shards: int) -> Path:
