@@ -20,6 +20,11 @@ def test_every_song_is_a_dot_and_every_stem_a_box() -> None:
     assert first.collections[0].get_segments()[0][0][1] == -3.0  # the mixture's median
 
 
+def test_the_name_of_a_stem_is_no_formula(tmp_path: Path) -> None:
+    save_scores({"uSDR (dB)": {"a$_$b": [1.0]}}, tmp_path / "scores.png", marks={})
+    assert (tmp_path / "scores.png").read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".SVG", b"<?xml"), (".pdf", b"%PDF")])
 def test_the_suffix_chooses_the_format(tmp_path: Path, suffix: str, start: bytes) -> None:
     path = tmp_path / f"scores{suffix}"
@@ -36,3 +41,11 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ConfigError, match=r"stemwise\[plot\]"):
         draw_scores(PANELS, marks={})
+
+
+def test_what_no_song_has_is_not_drawn(tmp_path: Path) -> None:
+    panels = {"uSDR (dB)": PANELS["uSDR (dB)"], "smear": {}, "bleed": {"vocals": []}}
+    (axis,) = draw_scores(panels, marks=MARKS).axes
+    assert axis.get_title(loc="left") == "uSDR (dB)"
+    save_scores({"smear": {}}, tmp_path / "scores.png", marks=MARKS, title="nothing")
+    assert (tmp_path / "scores.png").read_bytes().startswith(b"\x89PNG")

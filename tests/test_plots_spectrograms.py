@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -49,6 +50,17 @@ def test_a_picture_of_any_length(tmp_path: Path, n_samples: int) -> None:
     for sketch in sketches.values():
         sketch.push(torch.zeros(2, n_samples))
     save_picture(sketches, tmp_path / "picture.png", title="silence")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_title_may_be_the_name_of_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
+    sketches = {"mixture": SpectrogramSketch(44100)}
+    save_picture(sketches, tmp_path / "picture.png", title=os.fsdecode(b"caf\xe9.wav"))
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_name_of_a_stem_is_no_formula(tmp_path: Path) -> None:
+    save_picture({"a$_$b": SpectrogramSketch(44100)}, tmp_path / "picture.png")
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
 
 

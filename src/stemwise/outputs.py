@@ -1,11 +1,10 @@
 """What is written, and the files of one song's stems, which get their names together or not at all."""
 
 import os
-import secrets
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Literal
 from stemwise.audio import AudioWriter, Tags, is_integer_format, nearest_sample_rate
 from stemwise.audio.frames import Block
 from stemwise.errors import ConfigError, EncodeError
+from stemwise.replacing import temporary_beside
 
 FULL_SCALE = 1 - 2**-15  # the largest 16-bit sample; a peak above it clips
 MAX_WAITING = 4  # blocks that an encoder may be behind
@@ -45,8 +45,8 @@ class OutputFormat:
         is_integer_format(self.codec, self.bit_depth)  # refuses what cannot be
         for name in ("sample_rate", "bitrate"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} is {value}: it must be positive")
+            if value is not None and not 1 <= value < 2**31:
+                raise ConfigError(f"{name} is {value}: it must be 1 to {2**31 - 1}")
         if self.clip not in ("gain", "clamp"):
             raise ConfigError(f"clip is {self.clip!r}: it must be 'gain' or 'clamp'")
 
@@ -178,14 +178,12 @@ class StemFiles:
     def write_beside(self, path: Path, write: Callable[[Path], None]) -> None:
         """Another file of this song, made by `write` under a temporary name."""
         self._make_folder(path.parent)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        temporary = temporary_beside(path)
         self._beside.append((temporary, path))
-        try:
+        with _writing(path):
             write(temporary)
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
-        except OSError as error:
-            raise EncodeError(f"{path}: cannot be written: {error.strerror or error}") from error
 
     def publish(self) -> None:
         """Give all files their names, once none of them can be refused any more."""
@@ -194,7 +192,8 @@ class StemFiles:
             if path.is_dir():
                 raise EncodeError(f"{path}: cannot be written: there is a folder of that name")
         for temporary, path in self._beside:
-            temporary.replace(path)
+            with _writing(path):
+                temporary.replace(path)
         for encoding in self._encodings.values():
             encoding.writer.publish()
 
@@ -203,7 +202,8 @@ class StemFiles:
             encoding.discard()
         self._encodings.clear()
         for temporary, _ in self._beside:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # where it has its name by now, or was never made
+                temporary.unlink()
         for folder in reversed(self._made_folders):
             with suppress(OSError):  # somebody else's file lies in it
                 folder.rmdir()
@@ -216,3 +216,11 @@ class StemFiles:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EncodeError(f"folder {folder} cannot be made: {error.strerror}") from error
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EncodeError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -7,7 +7,6 @@ follow. A lossy file of no samples cannot be made: it holds one sample of silenc
 
 import math
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -25,6 +24,7 @@ from stemwise.audio.resample import Resampler
 from stemwise.audio.tags import Tags
 from stemwise.audio.vorbis import VorbisEncoder
 from stemwise.errors import ConfigError, EncodeError, NonFiniteError
+from stemwise.replacing import temporary_beside
 
 
 class AudioWriter:
@@ -75,7 +75,7 @@ class AudioWriter:
             raise EncodeError(f"{codec} cannot hold {self.sample_rate} Hz: the nearest is {nearest} Hz")
         self._is_lossy, self._n_samples, self._n_channels = bit_depth is None, 0, n_channels
         self._resampler = Resampler(sample_rate, self.sample_rate, n_channels)
-        self._temporary = self.path.with_name(_temporary_name(self.path.name))
+        self._temporary = temporary_beside(self.path)
         self._resources = ExitStack()
         with self._failing():
             self._file: BinaryIO = self._resources.enter_context(self._temporary.open("xb"))
@@ -137,7 +137,8 @@ class AudioWriter:
         """Delete the temporary file; nothing happens if it has been published or discarded."""
         with suppress(OSError):  # closing a file on a full disk writes its buffer once more
             self._resources.close()
-        self._temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where it has its name by now, or was never made
+            self._temporary.unlink()
 
     def _write(self, block: Block) -> None:
         if not block.shape[1]:
@@ -163,11 +164,6 @@ class AudioWriter:
         except BaseException:
             self.discard()
             raise
-
-
-def _temporary_name(name: str) -> str:
-    short = os.fsdecode(os.fsencode(name)[:200])  # file systems allow 255 bytes
-    return f".{short}.{secrets.token_hex(4)}.part"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from stemwise.plots import require_matplotlib, save_figure
+from stemwise.plots import new_figure, save_figure
 from stemwise.plots.spectrograms import draw_sketch, sketch_of
 
 
@@ -24,9 +24,7 @@ def draw_before_and_after(
     Raises:
         ConfigError: if matplotlib is not installed.
     """
-    figure = require_matplotlib()(figsize=(13, 1.0 + 1.5 * len(before)), layout="constrained")
-    if title:
-        figure.suptitle(title, parse_math=False, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    figure = new_figure(13, 1.0 + 1.5 * len(before), title)
     rows = figure.subplots(len(before), 2, sharex=True, sharey=True, squeeze=False)
     columns = [[sketch_of(waveforms[name], sample_rate) for name in before] for waveforms in (before, after)]
     top = max(float(sketch.power_db().max()) for sketches in columns for sketch in sketches)
@@ -34,7 +32,7 @@ def draw_before_and_after(
     for column, (heading, sketches) in enumerate(zip(("before", "after"), columns, strict=True)):
         for row, (name, sketch) in enumerate(zip(before, sketches, strict=True)):
             image = draw_sketch(rows[row, column], sketch, top_db=top)
-            rows[row, column].set_title(name, loc="left", fontsize=10, pad=3)
+            rows[row, column].set_title(name, loc="left", fontsize=10, pad=3, parse_math=False)
         rows[0, column].set_title(heading, fontsize=11, fontweight="bold", pad=3)
         rows[-1, column].set_xlabel("time (s)")
     figure.colorbar(image, ax=rows.ravel().tolist(), label="level (dB)", fraction=0.02, pad=0.01)

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from stemwise.plots import require_matplotlib, save_figure
+from stemwise.plots import new_figure, save_figure
 
 SMOOTHED_LINES = 20  # of the loss, in the thick line
 SDR = "sdr"
@@ -22,8 +22,7 @@ def draw_curves(metrics: Sequence[Mapping[str, float]], *, title: str = "") -> A
     Raises:
         ConfigError: if matplotlib is not installed.
     """
-    figure = require_matplotlib()(figsize=(9, 6), layout="constrained")
-    figure.suptitle(title, parse_math=False, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    figure = new_figure(9, 6, title)
     training = [line for line in metrics if "loss" in line]
     validation = [line for line in metrics if SDR in line]
     axes = figure.subplots(2 if validation else 1, 1, sharex=True, squeeze=False)[:, 0]

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from stemwise.errors import ConfigError
-from stemwise.plots import require_matplotlib, save_figure
+from stemwise.plots import new_figure, save_figure
 
 SUFFIXES = (".png", ".svg", ".pdf")
 Columns = Mapping[str, Sequence[float]]  # values of songs, by stem
@@ -16,7 +16,7 @@ Columns = Mapping[str, Sequence[float]]  # values of songs, by stem
 def draw_scores(
     panels: Mapping[str, Columns], *, marks: Mapping[str, Mapping[str, Columns]], title: str = ""
 ) -> Any:
-    """A box per stem, every song a dot; a panel per metric. A matplotlib `Figure`.
+    """A box per stem, every song a dot; a panel per metric that has a value. A matplotlib `Figure`.
 
     Boxes reach from quartile to quartile, whiskers over all songs.
 
@@ -28,9 +28,11 @@ def draw_scores(
     Raises:
         ConfigError: if matplotlib is not installed.
     """
+    panels = {metric: columns for metric, columns in panels.items() if any(map(len, columns.values()))}
     width = sum(1.2 + 0.75 * len(columns) for columns in panels.values())
-    figure = require_matplotlib()(figsize=(max(width, 4), 4), layout="constrained")
-    figure.suptitle(title, parse_math=False, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    figure = new_figure(max(width, 4), 4, title)
+    if not panels:
+        return figure
     widths = [1 + len(columns) for columns in panels.values()]
     axes = figure.subplots(1, len(panels), squeeze=False, width_ratios=widths)[0]
     for axis, (metric, columns) in zip(axes, panels.items(), strict=True):
@@ -83,7 +85,7 @@ def _draw_boxes(axis: Any, columns: Columns) -> None:
     )
     for position, values in zip(positions, columns.values(), strict=True):
         axis.plot([position] * len(values), values, "o", color="#08306b", markersize=3, alpha=0.5)
-    axis.set_xticks(list(positions), list(columns), fontsize=9)
+    axis.set_xticks(list(positions), list(columns), fontsize=9, parse_math=False)
 
 
 def _draw_medians(axis: Any, columns: Sequence[Sequence[float]], name: str, style: Any) -> None:

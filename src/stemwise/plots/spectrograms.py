@@ -5,7 +5,6 @@ separation.
 """
 
 import math
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stemwise.plots import require_matplotlib
+from stemwise.plots import new_figure, save_figure
 
 N_FFT, HOP_LENGTH = 2048, 1024
 MAX_COLUMNS = 2000  # about two per pixel of the picture
@@ -110,15 +109,13 @@ def draw_stems(sketches: Mapping[str, SpectrogramSketch], *, title: str = "") ->
     Raises:
         ConfigError: if matplotlib is not installed.
     """
-    figure = require_matplotlib()(figsize=(11, 0.7 + 1.55 * len(sketches)), layout="constrained")
-    if title:
-        figure.suptitle(title, parse_math=False, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    figure = new_figure(11, 0.7 + 1.55 * len(sketches), title)
     rows = figure.subplots(len(sketches), 1, sharex=True, squeeze=False)[:, 0]
     top = max(float(sketch.power_db().max()) for sketch in sketches.values())
     image = None
     for axis, (name, sketch) in zip(rows, sketches.items(), strict=True):
         image = draw_sketch(axis, sketch, top_db=top)
-        axis.set_title(name, loc="left", fontsize=10, pad=3)
+        axis.set_title(name, loc="left", fontsize=10, pad=3, parse_math=False)
     rows[-1].set_xlabel("time (s)")
     figure.colorbar(image, ax=list(rows), label="level (dB)", fraction=0.025, pad=0.01)
     return figure
@@ -126,9 +123,7 @@ def draw_stems(sketches: Mapping[str, SpectrogramSketch], *, title: str = "") ->
 
 def save_picture(sketches: Mapping[str, SpectrogramSketch], path: Path, *, title: str = "") -> None:
     """`draw_stems` as a PNG file."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        draw_stems(sketches, title=title).savefig(path, format="png", dpi=110)
+    save_figure(draw_stems(sketches, title=title), path)
 
 
 def plot_stems(waveforms: Mapping[str, Tensor], sample_rate: int, *, title: str = "") -> Any:

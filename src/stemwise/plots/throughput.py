@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stemwise.plots import require_matplotlib, save_figure
+from stemwise.plots import new_figure, save_figure
 
 BARS, SONGS_A_BAR = 60, 5
 
@@ -20,8 +20,7 @@ def draw_throughput(done: Sequence[float], failed: Sequence[float], *, title: st
     Raises:
         ConfigError: if matplotlib is not installed.
     """
-    figure = require_matplotlib()(figsize=(9, 6), layout="constrained")
-    figure.suptitle(title, parse_math=False, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    figure = new_figure(9, 6, title)
     first, last = min([*done, *failed]), max([*done, *failed])
     unit_s, unit = (3600.0, "hours") if last - first > 2 * 3600 else (60.0, "minutes")
     above, below = figure.subplots(2, 1, sharex=True)
