@@ -2,6 +2,7 @@ import struct
 import threading
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -152,6 +153,23 @@ def test_damage_in_the_middle_is_an_error_that_names_the_time(
     assert capfd.readouterr().err == ""
 
 
+def test_damage_at_the_start_hides_no_later_one(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.m4a", noise(5 * 44_100))
+    whole = read(path)
+    with av.open(str(path)) as file:
+        packets = [packet for packet in file.demux(file.streams.audio[0]) if packet.size]
+    data = bytearray(path.read_bytes())
+    for number, packet in enumerate(packets):
+        if number in (0, 100):
+            data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+        if number == 0:
+            path.write_bytes(data)
+            assert sdr_db(whole[:, 4096:], read(path)[:, 4096:]) > 20  # AAC makes up some of its noise
+    path.write_bytes(data)
+    with pytest.raises(DecodeError, match=r"x\.m4a: is damaged at 2\.299 s: "):
+        read(path)
+
+
 @pytest.mark.parametrize("suffix", ["mp3", "flac", "wav", "m4a"])
 def test_rubbish_behind_the_end_does_no_harm(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path / f"x.{suffix}", noise(N))
@@ -198,8 +216,11 @@ def test_leaving_early_closes_the_file(tmp_path: Path) -> None:
     ("option", "message"),
     [
         ({"offset_s": -1.0}, "offset_s is -1.0: it must be 0 or more"),
+        ({"offset_s": 1e305}, r"offset_s is 1e\+305: it must be 0 or more seconds, and less than 1e9"),
+        ({"duration_s": 1e305}, r"duration_s is 1e\+305"),
         ({"duration_s": float("nan")}, "duration_s is nan"),
         ({"sample_rate": 0}, "sample_rate is 0"),
+        ({"sample_rate": 2**31}, "sample_rate is 2147483648: it must be 1 to 2147483647 Hz"),
     ],
 )
 def test_silly_options_are_refused(option: dict[str, float], message: str) -> None:
@@ -216,6 +237,27 @@ def test_the_comment_of_itunes_states_the_length(tmp_path: Path) -> None:
     with AudioReader(path) as reader:
         assert reader.n_samples == N - 500
         assert "itunsmpb" not in reader.info.tags.fields
+
+
+@pytest.mark.parametrize(
+    "smpb",
+    [
+        *(
+            " 00000000 zz zz zz",
+            " 00000000 zz 0000015D 0000000000000010",
+            " zz 00000400 0000015D 10",
+            "0 0 0 -1",
+        ),
+        *("0 0 0 0x10", "0 0 0 1_0", "0 0 0 " + "F" * 17),
+    ],
+)
+def test_a_malformed_comment_of_itunes_states_nothing(tmp_path: Path, smpb: str) -> None:
+    path = write_with_ffmpeg(
+        tmp_path / "x", noise(N), codec="aac", container="mp4",
+        metadata={"iTunSMPB": smpb}, options={"movflags": "use_metadata_tags"},
+    )  # fmt: skip
+    with AudioReader(path) as reader:
+        assert reader.n_samples == pytest.approx(N, abs=50)
 
 
 def test_integer_samples_are_scaled_to_one(tmp_path: Path) -> None:

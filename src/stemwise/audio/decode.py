@@ -12,7 +12,6 @@ between two parts that can be decoded is an error, for what follows would be out
 packet cannot be decoded, and in flac, Ogg and WMA also where packets are missing.
 """
 
-import math
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -100,10 +99,10 @@ class AudioReader:
         stream: int = 0,
     ) -> None:
         for name, seconds in (("offset_s", offset_s), ("duration_s", duration_s)):
-            if seconds is not None and not 0 <= seconds < math.inf:
-                raise ConfigError(f"{name} is {seconds}: it must be 0 or more seconds")
-        if sample_rate is not None and sample_rate < 1:
-            raise ConfigError(f"sample_rate is {sample_rate}: it must be at least 1 Hz")
+            if seconds is not None and not 0 <= seconds < 1e9:
+                raise ConfigError(f"{name} is {seconds}: it must be 0 or more seconds, and less than 1e9")
+        if sample_rate is not None and not 1 <= sample_rate < 2**31:
+            raise ConfigError(f"sample_rate is {sample_rate}: it must be 1 to {2**31 - 1} Hz")
         self._source = Source(source, stream)
         self.name = self._source.name
         # An interruption is raised in the main thread: inside callbacks of FFmpeg it would be lost.
@@ -245,14 +244,16 @@ class AudioReader:
             try:
                 frames = packet.decode()
             except av.FFmpegError as error:
-                failure = failure or (n_samples, error)
+                failure = failure or error
                 continue
-            if frames and failure and failure[0]:
-                raise self._damage(failure[0], failure[1].strerror) from failure[1]
+            if frames and failure:
+                if n_samples:
+                    raise self._damage(n_samples, failure.strerror) from failure
+                failure = None  # before the first sound: cut off there
             n_samples += sum(frame.samples for frame in frames)
             yield from frames
         if failure and not n_samples:
-            raise self._damage(0, failure[1].strerror) from failure[1]
+            raise self._damage(0, failure.strerror) from failure
 
     def _checked(self, frame: AudioFrame) -> tuple[int, object, str]:
         now = (frame.sample_rate, frame.layout.nb_channels)

@@ -4,6 +4,8 @@ FFmpeg removes delay and padding of mp3 (Xing or LAME tag), Matroska and most of
 of mp4. Left over is the padding of mp4 and of short Ogg files.
 """
 
+import re
+
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -15,8 +17,8 @@ MAX_PADDING = 4096  # samples
 def stated_length(container: InputContainer, stream: AudioStream) -> int | None:
     """Number of samples that the headers state, encoder delay and padding not counted."""
     context = stream.codec_context
-    itunes = container.metadata.get("iTunSMPB", "").split()
-    if len(itunes) > 3:  # hexadecimal: 0, delay, padding, samples
+    itunes = container.metadata.get("iTunSMPB", "").split()[:4]  # hexadecimal: 0, delay, padding, samples
+    if len(itunes) == 4 and all(re.fullmatch("[0-9A-Fa-f]{1,16}", number) for number in itunes):
         return int(itunes[3], 16)
     if stream.duration is not None and stream.time_base is not None:
         n_samples = round(stream.duration * stream.time_base * context.sample_rate)
