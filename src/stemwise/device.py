@@ -52,19 +52,23 @@ def choose_device(name: str) -> torch.device:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 in hardware; emulation would be slower than float32."""
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        with torch.cuda.device(device):  # torch asks the one that is current
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and bool(
         torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     )
 
 
 def inference_network(model: Model, device: torch.device) -> nn.Module:
-    """The model's network made ready for the device; the model itself is left as it is.
+    """The model's network made ready for the device.
 
-    Batch norm that directly follows a convolution is folded into it, which is exact.
+    Batch norm that directly follows a convolution is folded into it, which is exact. The model keeps its
+    weights and its mode, training or not; only how its weights lie in memory may change, where that is
+    all there is to do and nothing is copied.
     """
-    foldable = any(_foldable(module) for module in model.network.modules())
-    network = copy.deepcopy(model.network) if foldable or device.type != "cpu" else model.network
+    changes = any(module.training or _foldable(module) for module in model.network.modules())
+    network = copy.deepcopy(model.network) if changes or device.type != "cpu" else model.network
+    network.eval()
     for module in network.modules():
         for index in _foldable(module):
             assert isinstance(module, nn.Sequential)
@@ -72,8 +76,8 @@ def inference_network(model: Model, device: torch.device) -> nn.Module:
             assert isinstance(conv, nn.Conv2d | nn.ConvTranspose2d)
             assert isinstance(norm, nn.BatchNorm2d)
             module[index] = fuse_conv_bn_eval(conv, norm, transpose=isinstance(conv, nn.ConvTranspose2d))
-            module[index + 1] = nn.Identity()
-    network = network.to(device).eval()
+            module[index + 1] = nn.Identity().eval()
+    network = network.to(device)
     if device.type in ("cpu", "cuda"):
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stub
     return network
