@@ -1,9 +1,12 @@
+import array
+import fcntl
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -201,6 +204,23 @@ def test_ctrl_c_leaves_no_half_file(model: str, tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "interrupted" in err
     assert files_below(tmp_path) == ["long.wav"]
+
+
+def test_ctrl_c_ends_the_wait_for_standard_input(model: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "stemwise", "separate", "-", "-o", "out", "-p", model]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"RIFF")
+        process.stdin.flush()
+        waiting = array.array("i", [4])
+        while waiting[0]:  # until it reads
+            fcntl.ioctl(process.stdin, termios.FIONREAD, waiting)
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert process.stderr is not None
+        assert b"interrupted" in process.stderr.read()
+    assert files_below(tmp_path) == []
 
 
 @pytest.fixture

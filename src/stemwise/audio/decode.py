@@ -108,6 +108,7 @@ class AudioReader:
         # An interruption is raised in the main thread: inside callbacks of FFmpeg it would be lost.
         self._thread = ThreadPoolExecutor(1, "decoder")
         try:
+            self._source.wait()
             self.info, self._channel_names = self._thread.submit(self._read_headers).result()
         except BaseException:
             self.close()

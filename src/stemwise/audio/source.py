@@ -41,18 +41,27 @@ class Source:
         if self._copy is not None:
             self._copy.close()
 
+    def wait(self) -> None:
+        """Copy what cannot seek, here and now: the main thread can be interrupted while nothing comes."""
+        with self._failing(), ExitStack() as stack:
+            self._file(stack)
+
     @contextmanager
     def opened(self) -> Iterator[tuple[InputContainer, AudioStream]]:
         """The demuxer and the audio stream; errors of FFmpeg and of the system become DecodeErrors."""
-        with ExitStack() as stack:
-            try:
-                local = _LocalFile(self._file(stack))
-                container = stack.enter_context(self._demuxer(local))
-                yield container, self._audio(container)
-                if local.error:
-                    raise local.error
-            except (av.FFmpegError, OSError) as error:
-                raise DecodeError(f"{self.name}: cannot be read: {error.strerror or error}") from error
+        with self._failing(), ExitStack() as stack:
+            local = _LocalFile(self._file(stack))
+            container = stack.enter_context(self._demuxer(local))
+            yield container, self._audio(container)
+            if local.error:
+                raise local.error
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except (av.FFmpegError, OSError) as error:
+            raise DecodeError(f"{self.name}: cannot be read: {error.strerror or error}") from error
 
     def _file(self, stack: ExitStack) -> BinaryIO:
         if self._copy is not None:
