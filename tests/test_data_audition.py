@@ -7,7 +7,7 @@ import torch
 
 from stemwise.data.audition import audition, hear
 from stemwise.data.augment import axis
-from stemwise.data.tracks import StemFile, Track
+from stemwise.data.tracks import StemFile, Track, read_mixture
 from stemwise.errors import ConfigError
 
 RATE = 8000
@@ -119,3 +119,16 @@ def test_the_songs_own_mixture_is_heard(track: Track, tmp_path: Path) -> None:
 def test_one_song_cannot_be_mixed_with_others() -> None:
     with pytest.raises(ConfigError, match=r"cross_song .* does nothing to one song"):
         hear(torch.zeros(2, 2, 100), ["cross_song"], seeded(), sample_rate=RATE, n_samples=100)
+
+
+def test_an_accompaniment_beside_its_parts_is_heard_once(track: Track, tmp_path: Path) -> None:
+    parts = {"bass": tone(100), "other": tone(200)}
+    parts["accompaniment"] = soundfile.read(tmp_path / "drums.wav")[0] + sum(parts.values())
+    for stem, samples in parts.items():
+        soundfile.write(tmp_path / f"{stem}.wav", samples, RATE, subtype="FLOAT")
+    files = {stem: StemFile(path=tmp_path / f"{stem}.wav") for stem in (*track.files, *parts)}
+    whole = Track(name="song", files=files)
+    heard = audition(whole, [], seeded(), offset_s=0.0, duration_s=4.0)
+    expected = torch.from_numpy(read_mixture(whole, sample_rate=RATE))
+    torch.testing.assert_close(heard.before["mixture"], expected, atol=1e-6, rtol=0)
+    assert list(heard.before) == ["mixture", *files]

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from typer.testing import CliRunner
 
 from audio_files import files_below
@@ -72,16 +73,67 @@ def test_what_the_manifest_leaves_open_is_in_the_tags(tmp_path: Path) -> None:
     assert "No such file" in dropped[1].dropped
 
 
+def test_values_that_are_empty_may_stand_behind_the_last_column(tmp_path: Path) -> None:
+    manifest = write_manifest(
+        tmp_path, 'a.mp3,Ann,"Hello, World",mixture,,', "b.mp3,Ann,Hello World,instrumental,"
+    )
+    ((pair,), _) = find_pairs(manifest)
+    assert pair.mixture.title == "Hello, World"
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
         (",Ann,Blue,", "line 2: path is empty: it must name a recording"),
+        (
+            "a.flac,Ann,Hello, World,mixture",
+            "line 2: it has more values than there are columns: .* quotation marks",
+        ),
         ("a.flac,Ann,Blue,acapella", "line 2: kind is 'acapella': it must be mixture or instrumental"),
     ],
 )
 def test_a_wrong_manifest_says_where(tmp_path: Path, row: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         find_pairs(write_manifest(tmp_path, row))
+
+
+def test_songs_that_cannot_have_a_folder_of_their_own_are_dropped(tmp_path: Path) -> None:
+    """Such names would end the whole run, or be taken for one another."""
+    long = "ä" * 126
+    songs = ("A - B,C", "A,b - c", f"{long},B")
+    rows = [f"{n}.mp3,{song},mixture" for n, song in enumerate(songs)]
+    rows += [f"{n}i.mp3,{song},instrumental" for n, song in enumerate(songs)]
+    pairs, dropped = find_pairs(write_manifest(tmp_path, *rows))
+    assert [pair.mixture.path.name for pair in pairs] == ["0.mp3"]
+    assert [(outcome.song, outcome.dropped) for outcome in dropped] == [
+        ("A - b - c", "its folder would have the name of another song's before it, A - B - C"),
+        (f"{long} - B", "its folder would have a name longer than 255 bytes"),
+    ]
+    assert Path(dropped[0].instrumental).name == "1i.mp3"
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("where", ["mixture", "instrumental"])
+def test_a_recording_that_holds_no_numbers_is_dropped(tmp_path: Path, where: str, wrong: float) -> None:
+    sounds = {"mixture": BAND + VOICE, "instrumental": BAND.copy()}
+    sounds[where][1, N // 2] = wrong
+    for name, sound in sounds.items():
+        soundfile.write(tmp_path / f"{name}.wav", sound.T, RATE, subtype="FLOAT")
+    rows = [f"{name}.wav,Ann,Blue,{name}" for name in sounds]
+    pairs, _ = find_pairs(write_manifest(tmp_path, *rows))
+    (outcome,) = make_songs(pairs, tmp_path / "songs")
+    assert outcome.dropped == "a recording holds NaN or infinity"
+    assert files_below(tmp_path / "songs") == []
+
+
+def test_a_song_may_have_the_longest_of_names(tmp_path: Path) -> None:
+    for name, sound in (("mixture", BAND + VOICE), ("instrumental", BAND)):
+        write(tmp_path / f"{name}.flac", sound, sample_rate=RATE, bit_depth=24)
+    rows = [f"{name}.flac,A,{'歌' * 83},{name}" for name in ("mixture", "instrumental")]
+    pairs, _ = find_pairs(write_manifest(tmp_path, *rows))
+    (outcome,) = make_songs(pairs, tmp_path / "songs")
+    assert outcome.dropped == ""
+    assert [path.name for path in (tmp_path / "songs").iterdir()] == [f"A - {'歌' * 83}"]
 
 
 @pytest.mark.parametrize("lag", [0, 500, -20_000])

@@ -246,6 +246,10 @@ def test_a_part_of_a_file_is_a_stem_file(tmp_path: Path) -> None:
             "mix_path,drums_path,duration\nx.wav,x.wav,long\n",
             r"line 2: duration is 'long': it must be seconds",
         ),
+        (
+            "mix_path,drums_path,duration\nx.wav,x.wav,3,5\n",
+            r"line 2: it has more values than there are columns",
+        ),
         ('mix_path,drums_path\n"x.wav,x.wav\n', r"cannot be read as a table"),
         ("mix_path,drums_path\nx.wav,x.wav\nx.wav,x.wav\n", r"two songs named 'x'"),
         (

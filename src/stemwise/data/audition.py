@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from stemwise.data.augment import AUGMENTATIONS, expand, margin, select, vocoder
 from stemwise.data.augment.axis import draw_factors, scale_frequency, scale_time
-from stemwise.data.track import MIXTURE, Track, read_mixture, read_sources
+from stemwise.data.track import MIXTURE, Track, read_mixture, read_sources, summands
 from stemwise.errors import ConfigError
 from stemwise.stft import STFTConfig, istft, stft
 
@@ -142,10 +142,10 @@ def _scaled(heard: Tensor, names: list[str], rng: torch.Generator, *, sample_rat
 
 
 def _read(track: Track, sample_rate: int) -> Tensor:
-    """All stems, and what the song's own mixture holds beside them as one more, `(stems, 2, samples)`."""
+    """All stems, and as one more what the mixture differs by from their sum, `(stems, 2, samples)`."""
     read = read_sources(track, sample_rate=sample_rate)
     sources = torch.stack([torch.tensor(read[stem]) for stem in track.files])
-    if track.mixture is None:
+    if track.mixture is None and len(summands(read)) == len(read):
         return sources
     mixture = torch.tensor(read_mixture(track, sample_rate=sample_rate))
     mixture = F.pad(mixture, (0, sources.shape[-1] - mixture.shape[-1]))

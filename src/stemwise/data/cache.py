@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from stemwise.data.track import StemFile
@@ -117,11 +118,20 @@ def _digest(file: StemFile, sample_rate: int) -> str:
 def _mapped(cached: Path) -> Samples | None:
     """What is in the cache; None if it is not there, or cut off."""
     try:
-        samples: Samples = np.load(cached, mmap_mode="r")
+        with cached.open("rb") as file:
+            np.lib.format.read_magic(file)
+            (_, n_samples), *_ = np.lib.format.read_array_header_1_0(file)
+            start, size = file.tell() // 2, os.fstat(file.fileno()).st_size // 2  # in values of two bytes
+        if size != start + 2 * n_samples:
+            return None
+        # numpy's own maps keep their files open, and no process may have many
+        whole = torch.from_file(str(cached), shared=False, size=size, dtype=torch.float16).numpy()
     except (FileNotFoundError, EOFError, ValueError):
         return None
-    except OSError as error:
-        raise DecodeError(f"{cached}: cannot be read: {error.strerror or error}") from error
+    except (OSError, RuntimeError) as error:
+        raise DecodeError(f"{cached}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    samples: Samples = whole[start:].reshape(2, n_samples, order="F")
+    samples.flags.writeable = False
     return samples
 
 

@@ -21,7 +21,6 @@ import csv
 import math
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,8 +35,8 @@ from stemwise.data.difference import common_part, gain_in, voice
 from stemwise.data.tables import read_table
 from stemwise.data.track import StemFile, read_stereo
 from stemwise.errors import ConfigError, DecodeError, EncodeError
-from stemwise.naming import portable_name
-from stemwise.replacing import replacing
+from stemwise.naming import LONGEST_NAME, portable_name
+from stemwise.replacing import replacing, temporary_beside
 
 KINDS = ("mixture", "instrumental")
 MAX_DIFFERENCE_S = 2.0  # between the durations of a pair
@@ -69,6 +68,14 @@ class Pair:
     mixture: Recording
     instrumental: Recording
 
+    @property
+    def name(self) -> str:
+        return " - ".join(self.mixture.song)
+
+    @property
+    def folder(self) -> str:
+        return portable_name(self.name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -94,9 +101,10 @@ class Outcome:
 
 
 def find_pairs(manifest: Path) -> tuple[list[Pair], list[Outcome]]:
-    """The pairs of a manifest, in its order, and the recordings that are in none.
+    """The pairs of a manifest, in its order, and what is dropped of it.
 
-    Of several mixtures or instrumentals of one song the first is taken.
+    Of several mixtures or instrumentals of one song the first is taken; so it is of several songs that would
+    have one folder.
 
     Raises:
         ConfigError: if the manifest is no table with a column `path`, or a kind is neither mixture nor
@@ -121,13 +129,23 @@ def find_pairs(manifest: Path) -> tuple[list[Pair], list[Outcome]]:
         if first is not recording:
             reason = f"the song has another {first.kind} before it, {first.path}"
             dropped.append(Outcome(song=str(recording.path), dropped=reason))
-    pairs = [Pair(**recordings) for recordings in songs.values() if len(recordings) == len(KINDS)]
+    pairs: dict[str, Pair] = {}
     for recordings in songs.values():
         if len(recordings) < len(KINDS):
             (recording,) = recordings.values()
             (other,) = set(KINDS) - set(recordings)
             dropped.append(Outcome(song=str(recording.path), dropped=f"there is no {other} of it"))
-    return pairs, dropped
+            continue
+        pair = Pair(**recordings)
+        if len(os.fsencode(pair.folder)) > LONGEST_NAME:
+            reason = f"its folder would have a name longer than {LONGEST_NAME} bytes"
+            dropped.append(_outcome(pair, dropped=reason))
+            continue
+        before = pairs.setdefault(pair.folder.casefold(), pair)
+        if before is not pair:
+            reason = f"its folder would have the name of another song's before it, {before.folder}"
+            dropped.append(_outcome(pair, dropped=reason))
+    return list(pairs.values()), dropped
 
 
 def make_songs(pairs: Sequence[Pair], folder: Path) -> Iterator[Outcome]:
@@ -170,13 +188,17 @@ def _recording(manifest: Path, number: int, row: Mapping[str, str]) -> Recording
     return Recording(path=path, artist=artist, title=title, kind=kind)
 
 
-def _make(pair: Pair, folder: Path) -> Outcome:
-    outcome = Outcome(
-        song=" - ".join(pair.mixture.song),
+def _outcome(pair: Pair, *, dropped: str = "") -> Outcome:
+    return Outcome(
+        song=pair.name,
         mixture=str(pair.mixture.path),
         instrumental=str(pair.instrumental.path),
+        dropped=dropped,
     )
-    target = folder / portable_name(outcome.song)
+
+
+def _make(pair: Pair, folder: Path) -> Outcome:
+    outcome, target = _outcome(pair), folder / pair.folder
     if target.is_dir():
         return outcome
     try:
@@ -186,6 +208,8 @@ def _make(pair: Pair, folder: Path) -> Outcome:
     reason = _why_no_pair(mixture.shape[1] / sample_rate, instrumental.shape[1] / sample_rate)
     if reason:
         return replace(outcome, dropped=reason)
+    if not (np.isfinite(mixture).all() and np.isfinite(instrumental).all()):
+        return replace(outcome, dropped="a recording holds NaN or infinity")
     common = common_part(mixture, instrumental)
     if common is None:
         return replace(outcome, dropped="the two recordings have nothing in common")
@@ -222,7 +246,7 @@ def _why_no_pair(*durations_s: float) -> str:
 def _write(target: Path, sounds: Mapping[str, Block], sample_rate: int) -> None:
     """All files or none; one gain for all if one would clip."""
     gain = 1 / max(1.0, *(float(np.abs(sound).max()) for sound in sounds.values()))
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
+    temporary = temporary_beside(target)
     try:
         temporary.mkdir()
         for stem, sound in sounds.items():

@@ -14,6 +14,13 @@ def read_table(path: Path) -> list[dict[str, str]]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            return list(csv.DictReader(file, restval="", strict=True))
+            rows = list(csv.DictReader(file, restval="", strict=True))
     except (OSError, ValueError, csv.Error) as error:
         raise ConfigError(f"{path} cannot be read as a table: {error}") from error
+    for number, row in enumerate(rows, start=2):
+        if any(row.pop(None, ())):  # where csv puts what has no column
+            raise ConfigError(
+                f"{path}, line {number}: it has more values than there are columns:"
+                " a value with a comma must stand in quotation marks"
+            )
+    return rows
