@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 
 from random_models import random_model
-from stemwise.checkpoint import save_model
+from stemwise.checkpoint import ModelCard, save_model
 from stemwise.errors import ConfigError
 from stemwise.hub import load_model
 from stemwise.train import compose
-from stemwise.train.compose import EMBEDDED, folder_config
-from training import tiny_model, write_songs
+from stemwise.train.compose import EMBEDDED, complete, folder_config
+from training import tiny_model, tiny_run, write_songs
 
 ALL = ("vocals", "drums", "bass", "other")
 
@@ -74,3 +74,35 @@ def test_a_network_of_spleeters_is_trained_further_on_magnitudes(tmp_path: Path)
     assert (config.loss.kind, config.batch_norm, config.start.frozen_steps) == ("magnitude_l1", "inert", 0)
     assert (config.optimizer.kind, config.optimizer.learning_rate) == ("adam", 1e-4)
     assert config.model.stems == ALL
+
+
+@pytest.mark.usefixtures("small")
+def test_one_stem_alone_is_told_from_its_accompaniment(tmp_path: Path) -> None:
+    where = songs(tmp_path, stems=("vocals", "mixture"))
+    assert folder_config(where).model.stems == ("vocals", "accompaniment")
+    with pytest.raises(ConfigError, match=r"model\.stems is \('vocals',\): .* there must be two or more"):
+        folder_config(where, stems=("vocals",))
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("change", ['data.names={"lead vox": "vocals"}', "data.names.lead vox=vocals"])
+def test_files_of_other_names_are_stems_of_the_songs(tmp_path: Path, change: str) -> None:
+    where = songs(tmp_path, stems=("lead vox", *ALL[1:]))
+    assert folder_config(where, [change]).model.stems == ALL
+    with pytest.raises(ConfigError, match="data is 5"):
+        folder_config(where, ["data=5"])
+
+
+def test_another_model_to_start_from_brings_its_own_songs(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        model = random_model(tiny_model())
+        model.card = ModelCard(name=name, training_tracks=(f"song of the {name}",))
+        save_model(model, tmp_path / f"{name}.safetensors")
+    first = {"model": str(tmp_path / "first.safetensors"), "tracks": ["song of the first"]}
+    values, other = (
+        tiny_run(tmp_path, start=first).to_dict(),
+        f"start.model={tmp_path / 'second.safetensors'}",
+    )
+    assert complete(values, []).start.tracks == ("song of the first",)
+    assert complete(values, [other]).start.tracks == ("song of the second",)
+    assert complete(values, ['start.tracks=["mine"]', other]).start.tracks == ("mine",)

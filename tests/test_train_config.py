@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from stemwise.errors import ConfigError
+from stemwise.models import MAX_VALUES
 from stemwise.train.compose import complete, read_config
 from stemwise.train.config import TrainConfig
 
@@ -66,8 +67,8 @@ def test_changes_leave_what_was_given_alone() -> None:
     [
         ("steps", "'steps': it must be key=value"),
         ("steps=0", "steps is 0: it must be a positive whole number"),
-        ("steps=many", "steps is 'many': it must be a positive whole number"),
-        ("steps=1.5", "steps is 1.5: it must be a positive whole number"),
+        ("steps=many", "steps is 'many': it must be a whole number"),
+        ("steps=1.5", "steps is 1.5: it must be a whole number"),
         ("stepps=1", "no key \\['stepps'\\]"),
         ("data.stepps=1", "DataConfig has no key"),
         ("steps.more=1", "steps is 10: it has no keys below it"),
@@ -98,7 +99,16 @@ def test_changes_leave_what_was_given_alone() -> None:
         ("data.mix.pool_shares.vocals=2", "pool_shares gives 'vocals' 2"),
         ("data.mix.pool_shares.other=0.5", "singles has no 'other'"),
         ("data.mix.sample_rate=1", "an object without excerpt_samples, sample_rate, augmentations"),
-        ("data.singles.drums=x", "data.singles names \\['drums'\\]"),
+        ("data.singles.other=x", "singles names 'other', but nothing is drawn from it: .* give it a share"),
+        ("data.mix.pool_shares.vocals=0", "singles names 'vocals', but nothing is drawn from it"),
+        (
+            "data.mix.plain=true",
+            "singles names 'vocals', but nothing is drawn from it: .* mix.plain be false",
+        ),
+        (
+            'data={"songs": ["c"], "singles": {"drums": "x"}, "mix": {"pool_shares": {"drums": 1}}}',
+            "data.singles names \\['drums'\\]",
+        ),
         ('data.augmentations=["echo"]', "augmentation is 'echo'"),
         ('data.augmentations=["swap", "shift"]', "shift, of magnitudes: loss.kind must be 'magnitude_l1'"),
     ],
@@ -106,6 +116,36 @@ def test_changes_leave_what_was_given_alone() -> None:
 def test_changes_that_cannot_be_are_refused(tmp_path: Path, change: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read_config(written(tmp_path), [change])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("data.mix.plain=False", "plain is 'False': it must be true or false"),
+        ("data.mix.pool_shares=[1]", "pool_shares is \\[1\\]: it must be an object of numbers"),
+        ("data.mix.drive_shares=0.5", "drive_shares is 0.5: it must be an object of numbers"),
+        ("data.mix.song_weights.a=x", "song_weights is {'a': 'x'}: it must be an object of numbers"),
+        ("data.mix.p_silent=x", "p_silent is 'x': it must be a number"),
+        ("data.cache=null", "cache is None: it must be a text"),
+        ("data.root=5", "root is 5: it must be a text"),
+        ("data.names=[1]", "names is \\[1\\]: it must be an object of names"),
+        ("loss.weights=[1,1]", "weights is \\[1, 1\\]: it must be an object of numbers"),
+        ("loss.weights=2", "weights is 2: it must be an object of numbers"),
+        ("start.model=5", "model is 5: it must be a text"),
+        ("hardware.device=0", "device is 0: it must be a text"),
+        ("seed=99999999999999999999999", "seed is 99999999999999999999999: it must be a whole number"),
+        ("seed=-1", "seed is -1: it must be a whole number from 0 to"),
+    ],
+)
+def test_values_of_another_type_are_refused(tmp_path: Path, change: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_config(written(tmp_path), [change])
+
+
+def test_a_run_may_have_more_songs_than_a_network_has_layers(tmp_path: Path) -> None:
+    names = [f"song {n}" for n in range(MAX_VALUES + 1)]
+    config = read_config(written(tmp_path), [f"data.validation={json.dumps(names)}"])
+    assert config.data.validation == tuple(names)
 
 
 def test_a_network_without_bands_has_no_loss_in_bands(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from stemwise.checkpoint import read_model, read_tensors
-from stemwise.errors import ConfigError, NonFiniteError
+from random_models import random_model
+from stemwise.checkpoint import read_model, read_tensors, save_model
+from stemwise.errors import CheckpointError, ConfigError, NonFiniteError
 from stemwise.train import loop
 from stemwise.train.config import TrainConfig
 from stemwise.train.folder import RunFolder
@@ -143,6 +144,18 @@ def test_a_run_is_not_written_over(config: TrainConfig, tmp_path: Path) -> None:
     assert (tmp_path / "run" / "state.safetensors").read_bytes() == before
 
 
+def test_a_model_is_not_written_over(config: TrainConfig, tmp_path: Path) -> None:
+    """Such as the one that the run starts from."""
+    model = tmp_path / "mine" / "model.safetensors"
+    model.parent.mkdir()
+    save_model(random_model(config.model), model)
+    before = model.read_bytes()
+    further = replace(config, start=replace(config.start, model=str(model)))
+    with pytest.raises(ConfigError, match=r"mine holds model\.safetensors of a run: resume it, or choose"):
+        train(further, model.parent)
+    assert model.read_bytes() == before
+
+
 def test_training_learns_what_can_be_learnt(tmp_path: Path) -> None:
     config = tiny_run(
         tmp_path, steps=40, optimizer={"average": 0.8}, validation={"every_steps": 40, "excerpts": 4}
@@ -238,6 +251,39 @@ def test_a_loss_that_is_not_finite_leaves_the_last_state(config: TrainConfig, tm
         train(config, tmp_path / "run")
     step = TrainState.load(tmp_path / "run" / "state.safetensors", config).step
     assert 1 <= step < 200
+
+
+def test_weights_that_are_not_finite_leave_the_last_state(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_step = loop.step
+
+    def step(state: TrainState, *rest: Any) -> float:
+        loss = true_step(state, *rest)
+        if state.step == 3:
+            next(state.average.parameters()).data.fill_(torch.nan)
+        return loss
+
+    monkeypatch.setattr(loop, "step", step)
+    with pytest.raises(CheckpointError, match="has NaN"):
+        train(replace(config, saving=replace(config.saving, every_s=0.0)), tmp_path / "run")
+    assert TrainState.load(tmp_path / "run" / "state.safetensors", config).step == 2
+
+
+def test_a_better_model_is_kept_together_with_its_state(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a worse one would take its place after a power cut."""
+
+    def die() -> None:
+        raise MemoryError
+
+    scores_in_turn(monkeypatch, 1.0)
+    at_step(3, die, monkeypatch)
+    with pytest.raises(MemoryError):
+        train(config, tmp_path / "run")
+    state = TrainState.load(tmp_path / "run" / "state.safetensors", config)
+    assert (state.step, state.standing.best) == (2, 1.0)
 
 
 def test_a_run_goes_on_in_another_thread_than_the_first(config: TrainConfig, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ magnitudes of every stem, `(batch, stems, channels, bins, frames)`: both >= 0, t
 is its own affair. One file per architecture, none imports another.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from math import inf
 from typing import Any, Literal
@@ -103,9 +103,9 @@ class ModelConfig:
             part = values.get(name, {})
             if not isinstance(part, dict):
                 raise ConfigError(f"{name} is {part!r}: it must be an object")
-            _check_types(kind, part)
+            _check_lengths(part)
             values[name] = config_from_dict(kind, part)
-        _check_types(cls, values)
+        _check_lengths(values)
         config: ModelConfig = config_from_dict(cls, values)
         return config
 
@@ -117,13 +117,14 @@ def config_from_dict(kind: type[Any], values: dict[str, Any]) -> Any:
     """A configuration dataclass of that kind; lists become tuples.
 
     Raises:
-        ConfigError: for an unknown or missing key.
+        ConfigError: for an unknown or missing key, or a value that cannot be.
     """
     unknown = set(values) - {f.name for f in fields(kind)}
     if unknown:
         raise ConfigError(
             f"{kind.__name__} has no key {sorted(unknown)}: the keys are {[f.name for f in fields(kind)]}"
         )
+    _check_types(kind, values)
     try:
         return kind(
             **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
@@ -140,16 +141,30 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and -inf < value < inf
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
 def _is_list(values: object, is_right: Callable[[object], bool]) -> bool:
     return isinstance(values, list | tuple) and all(map(is_right, values))
 
 
+def _is_table(values: object, is_right: Callable[[object], bool]) -> bool:
+    """Of names, with such values."""
+    return isinstance(values, Mapping) and all(map(_is_text, values)) and all(map(is_right, values.values()))
+
+
 # By the type of a field, what JSON must have for it: 8.0 and true pass for 8 and 1 until tensors are made.
 _REQUIREMENTS: dict[Any, tuple[Callable[[object], bool], str]] = {
+    bool: (lambda value: isinstance(value, bool), "true or false"),
     int: (_is_whole, "a whole number"),
     float: (_is_number, "a number"),
+    str: (_is_text, "a text"),
     tuple[int, ...]: (lambda values: _is_list(values, _is_whole), "a list of whole numbers"),
-    tuple[str, ...]: (lambda values: _is_list(values, lambda v: isinstance(v, str)), "a list of names"),
+    tuple[str, ...]: (lambda values: _is_list(values, _is_text), "a list of names"),
+    dict[str, str]: (lambda values: _is_table(values, _is_text), "an object of names"),
+    dict[str, float]: (lambda values: _is_table(values, _is_number), "an object of numbers"),
+    Mapping[str, float]: (lambda values: _is_table(values, _is_number), "an object of numbers"),
 }
 
 
@@ -157,10 +172,14 @@ def _check_types(kind: type[Any], values: dict[str, Any]) -> None:
     for one in fields(kind):
         if one.name in values and one.type in _REQUIREMENTS:
             value, (is_right, requirement) = values[one.name], _REQUIREMENTS[one.type]
-            if isinstance(value, list | tuple) and len(value) > MAX_VALUES:
-                raise ConfigError(f"{one.name} has {len(value)} values: it must have at most {MAX_VALUES}")
             if not is_right(value):
                 raise ConfigError(f"{one.name} is {value!r}: it must be {requirement}")
+
+
+def _check_lengths(values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        if isinstance(value, list | tuple) and len(value) > MAX_VALUES:
+            raise ConfigError(f"{name} has {len(value)} values: it must have at most {MAX_VALUES}")
 
 
 def build(config: ModelConfig) -> nn.Module:

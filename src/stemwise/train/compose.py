@@ -10,6 +10,7 @@ from stemwise.data.tracks import Track, find_tracks
 from stemwise.errors import ConfigError
 from stemwise.hub import load_model
 from stemwise.train.config import SHARED_TRUNK, TrainConfig
+from stemwise.train.requirements import is_name_table
 from stemwise.types import STEMS
 
 EMBEDDED = "stemwise:4stems"
@@ -71,7 +72,7 @@ def folder_config(
     """
     model = load_model(start or EMBEDDED)
     base = model.config
-    tracks = find_tracks(songs, tuple(stems) or STEMS)
+    tracks = find_tracks(songs, tuple(stems) or STEMS, names=_names(changes))
     chosen = tuple(stems) or _stems(tracks)
     values = FINE_TUNING if start else FROM_SCRATCH
     if base.architecture not in SHARED_TRUNK:
@@ -97,20 +98,36 @@ def complete(values: dict[str, Any], changes: Sequence[str]) -> TrainConfig:
     values = json.loads(json.dumps(values))  # a copy, in the types of JSON
     for change in changes:
         _change(values, change)
-    start = values.get("start", {})
-    if isinstance(start, dict) and start.get("model") and "tracks" not in start:
-        base = load_model(start["model"])
-        values["model"] = {**base.config.to_dict(), **values.get("model", {})}
+    start, model = values.get("start", {}), values.get("model", {})
+    if not isinstance(start, dict) or not isinstance(model, dict):
+        return TrainConfig.from_dict(values)  # which says what they must be
+    changed = {change.partition("=")[0] for change in changes}
+    if "start.model" in changed and "start.tracks" not in changed:
+        start.pop("tracks", None)  # those of the model before
+    name = start.get("model")
+    if isinstance(name, str) and name and "tracks" not in start:
+        base = load_model(name)
+        values["model"] = {**base.config.to_dict(), **model}
         start["tracks"] = list(base.card.training_tracks)
     return TrainConfig.from_dict(values)
 
 
+def _names(changes: Sequence[str]) -> dict[str, str]:
+    """What the changes say of files with other names; nothing if it cannot be, which `complete` finds out."""
+    asked: dict[str, Any] = {}
+    for change in changes:
+        _change(asked, change)
+    data = asked.get("data")
+    names = data.get("names") if isinstance(data, dict) else None
+    return names if is_name_table(names) else {}
+
+
 def _stems(tracks: list[Track]) -> tuple[str, ...]:
-    """All stems that any of the songs has; the accompaniment only where there is nothing finer."""
+    """All stems that any of the songs has; the accompaniment only where there are not two that are finer."""
     found = {stem for track in tracks for stem in track.files}
     stems = tuple(stem for stem in STEMS if stem in found)
     finer = tuple(stem for stem in stems if stem != ACCOMPANIMENT)
-    return finer if len(finer) > 1 else stems
+    return finer if len(finer) > 1 else tuple(dict.fromkeys((*stems, ACCOMPANIMENT)))
 
 
 def _held_out(tracks: list[Track]) -> list[str]:

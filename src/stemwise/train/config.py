@@ -8,7 +8,7 @@ from stemwise.data.augment import AUGMENTATIONS, expand, margin
 from stemwise.errors import ConfigError
 from stemwise.models import ModelConfig, config_from_dict
 from stemwise.models.unet import UNetConfig
-from stemwise.train.requirements import check, is_choice, is_count, is_whole, listed
+from stemwise.train.requirements import check, is_choice, is_count, listed
 from stemwise.train.sections import (
     DataConfig,
     HardwareConfig,
@@ -73,7 +73,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check(self, ("steps", "batch_size"), is_count, "a positive whole number")
-        check(self, ("seed",), is_whole, "a whole number, 0 or more")
+        check(self, ("seed",), lambda v: 0 <= v < 2**63, "a whole number from 0 to 2**63 - 1")
         check(self, ("batch_norm",), is_choice(BatchNorm), listed(BatchNorm))
         self._check_network()
         names = expand(self.data.augmentations)
@@ -90,6 +90,11 @@ class TrainConfig:
     def _check_network(self) -> None:
         """What a network cannot do."""
         architecture, network = self.model.architecture, self.model.network
+        if len(self.model.stems) < 2:
+            raise ConfigError(
+                f"model.stems is {self.model.stems}: a network deals out the mixture among its stems, so"
+                " there must be two or more, such as one for the rest, accompaniment"
+            )
         if self.loss.kind == "bands" and architecture not in SHARED_TRUNK:
             raise ConfigError(
                 f"loss.kind is 'bands', which a {architecture} does not have:"

@@ -63,6 +63,7 @@ def train(
         ConfigError: if the folder holds another run, which would be lost, or one with another optimizer, or
             the data are not there.
         NonFiniteError: if the loss is NaN or infinite; the state saved last stays.
+        CheckpointError: if weights are; likewise.
         WorkerLost: if another process of the run is gone; likewise.
     """
     with processes(config.hardware.device) as process:
@@ -100,8 +101,11 @@ class _Run:
         resume: bool,
         sources: Sources | None,
     ) -> None:
-        if not resume and folder.state.exists():
-            raise ConfigError(f"{folder.path} holds the state of a run: resume it, or choose another folder")
+        for file in (folder.state, folder.model):
+            if not resume and file.exists():
+                raise ConfigError(
+                    f"{folder.path} holds {file.name} of a run: resume it, or choose another folder"
+                )
         self.config, self.folder, self.process, self.report = config, folder, process, report
         self.precision: str = config.hardware.precision
         if self.precision == "auto":
@@ -144,21 +148,24 @@ class _Run:
         self.n_excerpts += config.batch_size * n_passes * self.process.count
         if done % LOG_STEPS == 0 or done == config.steps:
             self._log_training()
-        if self.passages and (done % config.validation.every_steps == 0 or done == config.steps):
-            self._validate()
+        is_due = done % config.validation.every_steps == 0 or done == config.steps
+        is_best = bool(self.passages) and is_due and self._validate()
         every = config.saving.keep_every_steps
         if self.process.is_first and every and done % every == 0:
             self.folder.keep(self._model(), done)
-        if time.monotonic() - self.saved > config.saving.every_s:
-            self.save()
+        if is_best or time.monotonic() - self.saved > config.saving.every_s:
+            self.save(is_best=is_best)
 
-    def save(self) -> None:
-        """The state and the newest model."""
+    def save(self, *, is_best: bool = False) -> None:
+        """The newest model, also as the one to use if it is the best so far; then the state it belongs to.
+
+        Models that are not finite are refused: in front of the state, so that the one before stays.
+        """
         if self.process.is_first:
-            self.state.save(self.folder.state)
             save_model(self._model(), self.folder.last)
-            if self.state.standing.best == -inf:  # no validation has found anything
+            if is_best or self.state.standing.best == -inf:  # no validation has found anything
                 save_model(self._model(), self.folder.model)
+            self.state.save(self.folder.state)
             self.board.flush()
         self.saved = time.monotonic()
 
@@ -182,8 +189,8 @@ class _Run:
         self.logged, self.n_excerpts = now, 0
         self.state.losses.clear()
 
-    def _validate(self) -> None:
-        """Score the averaged weights; keep them if they are the best so far."""
+    def _validate(self) -> bool:
+        """Score the averaged weights: whether they are the best so far."""
         config, process, started = self.config, self.process, time.monotonic()
         found: dict[str, float] = {}
         if process.is_first:
@@ -194,9 +201,8 @@ class _Run:
         before, self.state.standing = self.state.standing, self.state.standing.after(sdr, patience)
         if process.is_first:
             self._log(**found)
-            if self.state.standing.best > before.best:
-                save_model(self._model(), self.folder.model)
         self.logged += time.monotonic() - started  # the speed is that of training
+        return self.state.standing.best > before.best
 
     def _log(self, **values: float) -> None:
         if self.process.is_first:

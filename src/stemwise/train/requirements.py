@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
-from typing import Any, get_args
+from typing import Any, TypeGuard, get_args
 
 from stemwise.errors import ConfigError
 
@@ -49,7 +49,7 @@ def is_names(value: Any) -> bool:
     return isinstance(value, tuple) and all(isinstance(v, str) and v for v in value)
 
 
-def is_name_table(value: Any) -> bool:
+def is_name_table(value: Any) -> TypeGuard[dict[str, str]]:
     return isinstance(value, dict) and all(isinstance(v, str) for v in (*value, *value.values()))
 
 
