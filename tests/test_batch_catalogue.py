@@ -59,9 +59,18 @@ def test_what_is_not_walked_into_is_told_and_a_link_to_nowhere_is_a_song_that_fa
 def test_a_name_that_is_no_text_is_refused(folder: Path) -> None:
     name = os.fsdecode(b"caf\xe9.wav")
     (folder / name).touch()
-    message = r"caf\\xe9\.wav: a file name must be UTF-8 text: rename it$"
+    message = r"caf\\xe9\.wav: a path must be UTF-8 text: rename it$"
     with pytest.raises(ConfigError, match=message):
         ids(folder)
+
+
+def test_a_folder_whose_path_is_no_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    (folder / "a.wav").touch()
+    monkeypatch.chdir(folder)
+    with pytest.raises(ConfigError, match=r"caf\\xe9/a\.wav: a path must be UTF-8 text: rename it$"):
+        read_catalogue(["a.wav"])
 
 
 def test_patterns_match_any_folders(folder: Path) -> None:

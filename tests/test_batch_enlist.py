@@ -2,6 +2,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from batches import FACTS, FakeExecutor, driver, examined, failed, listed, write_songs
@@ -9,7 +10,7 @@ from stemwise.batch import storage
 from stemwise.batch.catalogue import Entry, read_catalogue
 from stemwise.batch.enlist import enlist, examine, stems_of
 from stemwise.batch.settings import Settings
-from stemwise.batch.song import Outcome
+from stemwise.batch.song import Job, Outcome, stamp_of
 from stemwise.errors import ConfigError
 from stemwise.journal import Journal
 from stemwise.outputs import OutputFormat
@@ -70,6 +71,8 @@ def test_stems_that_have_gone_are_made_anew(journal: Journal, songs: Path, outpu
     assert again(journal, songs, output) == ["two.wav"]
     (output / "two/vocals.wav").write_text("cut")
     assert again(journal, songs, output) == ["two.wav"]
+    os.utime(songs / "two.wav", (1, 1))
+    assert again(journal, songs, output) == ["two.wav"]
 
 
 def test_stems_of_a_changed_input_are_made_anew_once(journal: Journal, songs: Path, output: Path) -> None:
@@ -110,10 +113,38 @@ def test_what_waits_in_the_journal_is_still_to_do(songs: Path, output: Path) -> 
         assert again(journal, songs, output) == ["a/one.wav", "two.wav"]
 
 
+def test_what_waits_for_weights_that_are_gone_is_to_be_named_again(songs: Path, output: Path) -> None:
+    with Journal(output / "batch.sqlite") as journal:
+        listed(journal, songs, output)
+        other = replace(FACTS, sha256="b" * 64)
+        known = {row.id: row for row in journal.rows("batch")}
+        with pytest.raises(ConfigError, match=r"'a/one\.wav' waits for stemwise:4stems with other weights"):
+            examine(known, [], Settings(), {FACTS.name: other}, str(output))
+        assert len(examine(known, [], Settings(), {FACTS.name: FACTS}, str(output)).waiting) == 2
+        listed(journal, songs, output, facts=other)
+        queued = journal.rows("batch", ["queued"])
+        assert [row.parameters["model_sha256"] for row in queued] == ["b" * 64, "b" * 64]
+
+
 def test_two_catalogues_do_not_share_stems(journal: Journal, output: Path, tmp_path: Path) -> None:
     other = write_songs(tmp_path / "other", "TWO.aiff")
     with pytest.raises(ConfigError, match=r"TWO\.aiff would be written over the stems of 'two\.wav', a song"):
         examined(journal, other, output)
+
+
+def test_a_new_song_gets_no_place_that_an_old_one_keeps(tmp_path: Path, output: Path) -> None:
+    songs = write_songs(tmp_path / "music", "a.mp3", "a.wav")
+    with Journal(output / "batch.sqlite") as journal:
+        listed(journal, songs, output)
+        driver(journal, output).run()
+        assert (output / "a.mp3/vocals.wav").exists()  # in a folder of its own, of two that go by `a`
+        (songs / "a.wav").unlink()
+        assert again(journal, songs, output) == []
+        write_songs(songs, "a.mp3.wav")
+        with pytest.raises(ConfigError, match=r"a\.mp3\.wav would be written over the stems of 'a\.mp3'"):
+            listed(journal, songs, output)
+        made = listed(journal, songs, output, settings=Settings(output_format=OutputFormat(codec="flac")))
+        assert [row.id for row in made.todo] == ["a.mp3", "a.mp3.wav"]
 
 
 def test_an_output_stays_below_its_folder(songs: Path, output: Path) -> None:
@@ -152,6 +183,26 @@ def test_a_model_that_was_moved_makes_nothing_anew(journal: Journal, songs: Path
     driver(journal, output).run()
     assert named("m.safetensors") == []
     assert named("n.safetensors") == ["n.safetensors"]
+
+
+def test_stems_that_have_gone_are_made_anew_by_the_model_where_it_is_now(songs: Path, output: Path) -> None:
+    def found(name: str) -> dict[str, object]:
+        options = {"settings": Settings(model=name), "facts": replace(FACTS, name=name)}
+        return {row.id: row.parameters["model"] for row in listed(journal, songs, output, **options).todo}
+
+    with Journal(output / "batch.sqlite") as journal:
+        assert len(found("/a/m.safetensors")) == 2
+        driver(journal, output).run()
+        (output / "two/vocals.wav").unlink()
+        before = journal.get("two.wav")
+        assert found("/b/m.safetensors") == {"two.wav": "/b/m.safetensors"}
+        row = journal.claim("somebody", "batch")
+        assert before is not None
+        assert row is not None
+        assert row.parameters["model"] == "/b/m.safetensors"
+        assert row.details["header"] == before.details["header"]
+        assert row.details["paths"] == before.details["paths"]
+        assert set(row.details["earlier"]) == {"two/vocals.wav", "two/other.wav"}
 
 
 def test_stems_beside_their_songs_are_no_songs(songs: Path) -> None:
@@ -194,3 +245,26 @@ def test_a_song_in_storage_that_has_changed_is_made_anew(
         do(bytes=9, etag="x")
         content[0] = "t"
         assert todo(n_bytes=9, etag="y") == 1
+
+
+def test_another_place_in_storage_is_looked_at(tmp_path: Path, songs: Path) -> None:
+    def put(job: Job) -> Outcome:
+        for path in job.task.paths.values():
+            fsspec.filesystem("memory").pipe(path, b"stem")
+        outputs = {stem: {"path": path, "bytes": 4} for stem, path in job.task.paths.items()}
+        return Outcome(id=job.task.id, outputs=outputs, stamp=stamp_of(job.task.source))
+
+    def do(root: str) -> int:
+        known = {row.id: row for row in journal.rows("batch")}
+        entries = read_catalogue([str(songs)]).entries
+        enlist(journal, examine(known, entries, Settings(), {FACTS.name: FACTS}, root))
+        return driver(journal, tmp_path, FakeExecutor(put), root=root).run().n_done
+
+    with Journal(tmp_path / "j.sqlite") as journal:
+        assert do("memory://one") == 2
+        fsspec.filesystem("memory").rm("/one/two/vocals.wav")
+        assert do("memory://one/") == 0  # nobody asks for what is believed to be there
+        assert do("memory://two") == 2
+        assert fsspec.filesystem("memory").exists("/two/a/one/vocals.wav")
+        assert do("memory://two") == 0
+        assert do("memory://one") == 1

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import fsspec
 import pytest
 
 from batches import FACTS, write_songs
@@ -168,6 +170,58 @@ def test_who_stops_gets_no_outcome(job: Job) -> None:
     assert worker.cancelled
 
 
+def test_who_stops_waits_for_no_download(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    came: list[int] = []
+
+    class Slow:
+        def info(self, path: str) -> dict[str, int]:
+            return {"size": 100}
+
+        def get_file(self, path: str, local: str, callback: fsspec.Callback) -> None:
+            for n in range(100):
+                Path(local).write_bytes(bytes(n + 1))
+                came.append(n)
+                callback.absolute_update(n)
+
+    monkeypatch.setattr(storage, "open_client", lambda url: (Slow(), url))
+    far = replace(job, task=replace(job.task, source="s3://b/a.wav"), scratch=str(tmp_path))
+    with pytest.raises(Stopped):
+        outcome(far, FakeWorker(), is_stopped=lambda: len(came) > 2)
+    assert len(came) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["music"]
+
+
+def test_who_stops_waits_for_no_upload(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    class Upload:
+        def write(self, piece: bytes) -> None:
+            told.append("sent")
+
+        def close(self) -> None:
+            told.append("whole")
+
+        def discard(self) -> None:
+            told.append("discarded")
+
+    @contextmanager
+    def borrow() -> Iterator[tuple[FakeWorker, str]]:
+        yield FakeWorker(), "cpu"
+
+    client = SimpleNamespace(open=lambda *_, **__: Upload())
+    monkeypatch.setattr(storage, "open_client", lambda url, to_write: (client, url))
+    paths = {stem: f"s3://b/{stem}.wav" for stem in job.task.paths}
+    far = replace(job, task=replace(job.task, paths=paths))
+    with pytest.raises(Stopped):
+        separate_song(
+            far,
+            borrow,  # type: ignore[arg-type]
+            tell=lambda progress: told.append(progress.stage),
+            is_stopped=lambda: "writing" in told,
+        )
+    assert told[-3:] == ["writing", "sent", "discarded"]
+
+
 def test_storage_gets_the_stems_and_the_scratch_folder_goes(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,7 +231,7 @@ def test_storage_gets_the_stems_and_the_scratch_folder_goes(
     monkeypatch.setattr(
         song.storage,
         "publish",
-        lambda files: sent.update({url: path.read_text() for url, path in files.items()}),
+        lambda files, progress: sent.update({url: path.read_text() for url, path in files.items()}),
     )
     paths = {stem: f"s3://bucket/a/{stem}.wav" for stem in job.task.paths}
     found = outcome(replace(job, task=replace(job.task, paths=paths), scratch=str(scratch)), FakeWorker())
@@ -232,7 +286,7 @@ def test_stopping_does_not_wait_for_songs(job: Job, monkeypatch: pytest.MonkeyPa
 def test_what_storage_says_of_a_song_is_kept(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     path, url = Path(job.task.source), "s3://b/a.wav"
     monkeypatch.setattr(storage, "stamp", lambda asked: {"bytes": 9, "etag": asked})
-    monkeypatch.setattr(storage, "fetch", lambda asked, folder: path)
+    monkeypatch.setattr(storage, "fetch", lambda asked, folder, progress: path)
     done = outcome(replace(job, task=replace(job.task, source=url)), FakeWorker())
     assert (done.error, done.stamp) == (None, {"bytes": 9, "etag": url})
 

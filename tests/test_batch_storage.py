@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from object_storage import BadNetwork, S3Server, environment
@@ -299,6 +300,54 @@ def test_songs_come_over_http_and_stems_do_not_go_there(tmp_path: Path) -> None:
         web.shutdown()
 
 
+def test_a_slow_download_is_waited_for_and_one_that_stands_still_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aiohttp = pytest.importorskip("aiohttp")
+    pause_s = 0.2
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.do_HEAD()
+            for byte in b"12345":
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                time.sleep(pause_s)
+
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "5")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    fsspec.get_filesystem_class("http").clear_instance_cache()
+    monkeypatch.setattr(aiohttp.client, "DEFAULT_TIMEOUT", aiohttp.ClientTimeout(total=0.5))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as web:
+        web.handle_error = lambda *_: None  # type: ignore[method-assign]  # somebody hangs up
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{web.server_port}/a.mp3"
+        assert storage.fetch(url, tmp_path).read_bytes() == b"12345"
+        monkeypatch.setitem(clients.HTTP_TIMEOUT_S, "sock_read", 0.1)
+        with pytest.raises(StorageError, match="the storage failed") as error:
+            storage.fetch(url, tmp_path)
+        assert error.value.passing
+        web.shutdown()
+    fsspec.get_filesystem_class("http").clear_instance_cache()
+
+
+def test_a_client_that_waited_too_long_is_no_bug_with_any_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(Exception):
+        """As fsspec's own before Python 3.11, where those of asyncio are no OSErrors."""
+
+    monkeypatch.setattr("fsspec.exceptions.FSTimeoutError", Late)
+    message = r"^s3://b/a: the storage failed: Late$"
+    with pytest.raises(StorageError, match=message) as error, clients.errors_told("s3://b/a"):
+        raise Late
+    assert error.value.passing
+
+
 def test_paths_pass_through(tmp_path: Path) -> None:
     song = tmp_path / "a.mp3"
     song.write_bytes(b"12345")
@@ -311,8 +360,9 @@ def test_paths_pass_through(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_and_an_unknown_scheme_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match=r"zz://a/b: zz:// is no storage that is known here"):
-        storage.find_songs("zz://a/b")
+    for scheme in ("zz", "ftp", "github", "webhdfs"):  # some of which need more than a URL
+        with pytest.raises(ConfigError, match=rf"^{scheme}://a/b: {scheme}:// is no storage that is known"):
+            storage.find_songs(f"{scheme}://a/b")
     monkeypatch.setattr(clients, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'stemwise\[s3\]'"):
         storage.find_songs("s3://a/b")

@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -199,3 +200,31 @@ def test_what_cannot_be_is_one_clear_line(  # type: ignore[no-untyped-def]
     assert err.startswith(message)
     assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "arguments"),
+    [
+        ("music", ("run", "a.wav", "-o", "out\udcff")),
+        ("music", ("run", "a.wav", "--journal", "j\udcff")),
+        ("music", ("status", "out\udcff")),
+        ("music\udcff", ("run", "-o", "out")),
+    ],
+)
+def test_a_place_must_be_text(  # type: ignore[no-untyped-def]
+    command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / folder)
+    status, out, err = command(*arguments)
+    assert (status, out) == (2, "")
+    assert re.fullmatch(r"error: /.*\\xff.*: a path must be UTF-8 text: choose another\n", err)
+    assert list(Path().iterdir()) == []
+
+
+def test_a_manifest_holds_any_argument(tmp_path: Path) -> None:
+    command = ["-p", "caf\udce9.safetensors", "é\\"]
+    with Journal(tmp_path / "j.sqlite") as journal:
+        for id in ("one", "two"):
+            write_manifest(tmp_path / "m.json", journal, {"id": id, "command": command})
+    assert [run["command"] for run in manifest.read_runs(tmp_path / "m.json")] == [command, command]

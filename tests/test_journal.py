@@ -313,6 +313,6 @@ def test_what_is_no_journal_is_one_clear_line(tmp_path: Path) -> None:
     assert not (tmp_path / "missing").exists()
     with pytest.raises(JournalError, match=r"no/j: unable to open database file$"):
         Journal(tmp_path / "no" / "j")
-    for url in ("://", "mysql://host/songs"):
+    for url in ("://", "mysql://host/songs", "postgresql://u:p@host:abc/db"):
         with pytest.raises(JournalError, match=rf"^journal is '{url}': it must be a path, sqlite:///PATH or"):
             Journal(url)

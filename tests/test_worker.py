@@ -1,5 +1,6 @@
 """Real processes, a tiny network."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from multiprocessing import popen_spawn_posix
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -18,7 +20,8 @@ from conftest import song
 from random_models import stemwise_like
 from stemwise.audio import AudioWriter
 from stemwise.checkpoint import save_model
-from stemwise.hub import load_model
+from stemwise.errors import CheckpointError
+from stemwise.hub import load_model, store
 from stemwise.separate import Separator
 from stemwise.worker import (
     Crashed,
@@ -32,6 +35,8 @@ from stemwise.worker import (
     Task,
     Trial,
     Worker,
+    child,
+    process,
 )
 
 STEMS = ("vocals", "drums", "bass", "other")
@@ -173,6 +178,56 @@ def test_a_killed_process_says_so_leaves_nothing_and_is_replaced(
     assert worker.pid != pid
 
 
+def test_a_process_that_cannot_be_started_costs_one_request(
+    worker: Worker, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    worker.cancel()
+    with monkeypatch.context() as patch:
+        patch.setattr(popen_spawn_posix.Popen, "__init__", refuse)
+        with pytest.raises(OSError, match="Resource temporarily unavailable"):
+            worker.submit(task)
+    worker.cancel()
+    assert worker.poll() is None
+    worker.submit(task)
+    assert isinstance(ended(worker), Done)
+
+
+def test_who_cannot_clean_up_after_a_process_has_no_task_left(
+    worker: Worker, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    worker.submit(task)
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "remove_parts", refuse)
+        with pytest.raises(PermissionError):
+            worker.cancel()
+    worker.submit(task)
+    assert isinstance(ended(worker), Done)
+
+
+def test_a_process_that_failed_in_a_way_that_nobody_foresaw_is_replaced(worker: Worker, task: Task) -> None:
+    worker.submit(task)
+    assert isinstance(ended(worker), Done)
+    pid = worker.pid
+    worker.submit(replace(task, source=None))  # type: ignore[arg-type]
+    failed = ended(worker)
+    assert isinstance(failed, Failed)
+    assert failed.unforeseen
+    worker.submit(replace(task, source="nothing.wav"))
+    failed = ended(worker)
+    assert isinstance(failed, Failed)
+    assert not failed.unforeseen
+    other = worker.pid
+    worker.submit(task)
+    assert isinstance(ended(worker), Done)
+    assert worker.pid == other != pid
+
+
 def test_what_storage_refuses_may_pass_and_a_process_that_dies_idle_is_replaced(
     worker: Worker, task: Task
 ) -> None:
@@ -230,6 +285,22 @@ def test_models_are_described(worker: Worker, model: str) -> None:
     answer = ended(worker)
     assert isinstance(answer, Models)
     assert (answer.models[0].two_stems, answer.models[0].licence) == (STEMS, "none")
+
+
+def test_a_damaged_model_is_left_out_of_the_list_and_named_to_who_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(store, "imported_folder", lambda: tmp_path)
+    save_model(stemwise_like(), tmp_path / "good.safetensors")
+    (tmp_path / "bad.safetensors").write_bytes(bytes(10))
+    infos = child._models(())
+    assert [info.name for info in infos if ":" not in info.name] == ["good"]
+    assert len(infos) > 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "bad" in line
+    assert "left out" in line
+    with pytest.raises(CheckpointError):
+        child._models(["good", "bad"])
 
 
 def test_a_pace_is_found_again() -> None:

@@ -93,12 +93,13 @@ def read_catalogue(
 
 
 def _refuse_unspeakable(sources: Sequence[str]) -> None:
-    """Journal, manifest and CSV are UTF-8: a file name that is not could not be told from others there."""
-    names = [source for source in sources if not _is_text(source)]
+    """Journal, manifest and CSV are UTF-8: a path that is not could not be told from others there."""
+    paths = (source if storage.is_remote(source) else os.path.abspath(source) for source in sources)
+    names = [path for path in paths if not _is_text(path)]
     if names:
         name = os.fsencode(names[0]).decode("utf-8", "backslashreplace")
         others = f" (and {len(names) - 1} more)" if names[1:] else ""
-        raise ConfigError(f"{name}{others}: a file name must be UTF-8 text: rename it")
+        raise ConfigError(f"{name}{others}: a path must be UTF-8 text: rename it")
 
 
 def _without_stems(

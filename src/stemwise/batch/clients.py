@@ -1,6 +1,8 @@
 """The clients of object storage: found by a URL's scheme, and what they raise told in one line."""
 
+import asyncio
 import errno
+import inspect
 import logging
 import sys
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ FOREIGN = {
     "aiohttp": ("ClientError",),
     "gcsfs.retry": ("HttpError",),
     "google.auth.exceptions": ("GoogleAuthError",),
+    "fsspec.exceptions": ("FSTimeoutError",),  # an OSError from Python 3.11 on
     "builtins": ("ValueError",),  # gcsfs, of a request that is refused as bad
 }
 NO_KEY = (
@@ -32,6 +35,8 @@ NO_KEY = (
     "DefaultCredentialsError",
     "RefreshError",
 )
+# Of http: a song may take as long as it needs, but not stand still.
+HTTP_TIMEOUT_S: dict[str, Any] = {"total": None, "sock_connect": 30.0, "sock_read": 60.0}
 REFUSED_STATUS = (401, 403)
 # Whatever is answered to these will be answered again.
 FINAL_KINDS = ("ParamValidationError", "InvalidEndpointError", "InvalidURL", "ProfileNotFound", "ValueError")
@@ -51,7 +56,8 @@ def open_client(url: str, *, to_write: bool = False) -> tuple[Any, str]:
     """The client for a URL, and what it calls the place.
 
     Raises:
-        ConfigError: if there is none for this scheme, or its package is not installed, or it can only read.
+        ConfigError: if there is none for this scheme, or its package is not installed, or it needs to be told
+            more than a URL, or it can only read.
     """
     import fsspec
 
@@ -66,11 +72,22 @@ def open_client(url: str, *, to_write: bool = False) -> tuple[Any, str]:
         raise ConfigError(f"{url}: {scheme}:// can only be read; stems go to a folder or to s3://")
     if package == "gcsfs" and not logging.getLogger(package).handlers:
         logging.getLogger(package).addHandler(logging.NullHandler())  # it logs, with traces, what it raises
+    options: dict[str, Any] = {"use_listings_cache": False}
     try:
-        client = fsspec.filesystem(scheme, use_listings_cache=False)
-    except (ValueError, ImportError) as error:
+        if package == "aiohttp":
+            options["client_kwargs"] = {"timeout": _http_timeout()}
+        # Some need more than a URL; a client that is made without would complain again when it goes away.
+        inspect.signature(fsspec.get_filesystem_class(scheme).__init__).bind(None, **options)
+        client = fsspec.filesystem(scheme, **options)
+    except (ValueError, ImportError, TypeError) as error:
         raise ConfigError(f"{url}: {scheme}:// is no storage that is known here ({error})") from error
     return client, client._strip_protocol(url)
+
+
+def _http_timeout() -> Any:
+    import aiohttp
+
+    return aiohttp.ClientTimeout(**HTTP_TIMEOUT_S)
 
 
 @contextmanager
@@ -101,7 +118,9 @@ def client_errors() -> tuple[type[Exception], ...]:
 def _behind(error: BaseException) -> BaseException:
     """The error itself: fsspec says of all that goes wrong with http that the file was not found."""
     cause = error.__cause__
-    is_http = isinstance(cause, TimeoutError) or type(cause).__module__.startswith("aiohttp.")
+    is_http = isinstance(cause, TimeoutError | asyncio.TimeoutError) or type(cause).__module__.startswith(
+        "aiohttp."
+    )
     is_hidden = isinstance(error, FileNotFoundError) and is_http and getattr(cause, "status", None) != 404
     return cause if is_hidden and cause is not None else error
 

@@ -26,8 +26,8 @@ class Examined:
 
     Attributes:
         rows: of all its songs; those that are new or have other parameters hold their header.
-        new: ids of these.
-        again: ids of those whose stems have gone, or whose input has changed.
+        new: ids of these, and of those whose stems have gone and whose model lies elsewhere now.
+        again: those of the others whose stems have gone, or whose input has changed.
         waiting: rows of the journal that have not ended, of this catalogue or an earlier one.
         n_done: songs that are done and stay so.
         n_failed: songs that have failed and stay so.
@@ -66,15 +66,20 @@ def examine(
         read: called after each song.
 
     Raises:
-        ConfigError: where songs would share files, with one another or with songs of an earlier run.
+        ConfigError: where songs would share files, with one another or with songs of an earlier run, or a
+            song that waits would be made with other weights than it waits for.
     """
-    rows = {row.id: _as_named(row, known.get(row.id)) for row in new_rows(entries, settings, facts, root)}
-    _refuse_taken(rows, known)
+    asked = {row.id: row for row in new_rows(entries, settings, facts, root)}
+    rows = {id: _as_named(row, known.get(id)) for id, row in asked.items()}
     changed = [
         entry
         for entry in entries
         if entry.id not in known or known[entry.id].parameters != rows[entry.id].parameters
     ]
+    new = {entry.id for entry in changed}
+    _refuse_taken([rows[entry.id] for entry in changed], [row for row in known.values() if row.id not in new])
+    waiting = [row for row in known.values() if row.id not in new and row.state not in ENDED]
+    _refuse_other_weights(waiting, facts)
     for entry, header in read_headers(
         changed, offset_s=settings.offset_s, duration_s=settings.duration_s, done=read
     ):
@@ -83,16 +88,18 @@ def examine(
         if entry.id in known:  # what it was made into may lie there still, and is no song
             details["earlier"] = sorted(_written(known[entry.id]))
         rows[entry.id] = replace(row, details=details)
-    new = {entry.id for entry in changed}
     stamps = {entry.id: {"bytes": entry.n_bytes, "etag": entry.etag} for entry in entries}
     ended = [row for row in known.values() if row.id in rows and row.id not in new and row.state in ENDED]
     again = [row for row in ended if _is_stale(row, rows[row.id].source, stamps[row.id], root)]
     gone = {row.id for row in again}
+    moved = [row for row in again if asked[row.id].parameters != row.parameters]
+    rows |= {row.id: _moved(row, asked[row.id]) for row in moved}
+    new |= {row.id for row in moved}
     return Examined(
         rows=list(rows.values()),
         new=new,
-        again=again,
-        waiting=[row for row in known.values() if row.id not in new and row.state not in ENDED],
+        again=[row for row in again if row.id not in new],
+        waiting=waiting,
         n_done=sum(row.state == "done" and row.id not in gone for row in ended),
         n_failed=sum(row.state == "failed" and row.id not in gone for row in ended),
     )
@@ -103,6 +110,12 @@ def _as_named(row: Row, old: Row | None) -> Row:
     if old is None or old.state == "queued" or _unplaced(old) != _unplaced(row):
         return row
     return replace(row, parameters=old.parameters)
+
+
+def _moved(old: Row, asked: Row) -> Row:
+    """A row whose stems must be made anew, as the journal has it, but by the model where it is now."""
+    details = {key: old.details[key] for key in ("header", "paths")} | {"earlier": sorted(_written(old))}
+    return replace(asked, details=details)
 
 
 def _unplaced(row: Row) -> dict[str, Any]:
@@ -190,24 +203,29 @@ def _is_stale(row: Row, source: str, listed: Mapping[str, Any], root: str) -> bo
     if new and old.get("bytes") != new.get("bytes", old.get("bytes")):
         return True
     is_touched = any(old.get(key) != value for key, value in new.items())
-    if is_touched and row.input_sha256 is not None:
-        return storage.sha256(source) != row.input_sha256
-    if row.state != "done" or storage.is_remote(root):
+    if is_touched and row.input_sha256 is not None and storage.sha256(source) != row.input_sha256:
+        return True
+    is_same = str(row.details.get("root", root)).rstrip("/") == root.rstrip("/")
+    if row.state != "done" or (storage.is_remote(root) and is_same):
         return False  # asking storage for every stem would take longer than it is worth: `verify` does
-    return any(
-        storage.size(os.path.join(root, found["path"])) != found["bytes"] for found in row.outputs.values()
-    )
+    return any(storage.size(locate(root, found["path"])) != found["bytes"] for found in row.outputs.values())
 
 
-def _refuse_taken(wanted: Mapping[str, Row], known: Mapping[str, Row]) -> None:
-    """Two runs with other inputs but one output folder must not write over each other's stems."""
-    taken = {
-        path.casefold(): row.id
-        for row in known.values()
-        if row.id not in wanted
-        for path in row.details.get("paths", {}).values()
-    }
-    for row in wanted.values():
+def _refuse_other_weights(waiting: Sequence[Row], facts: Mapping[str, ModelFacts]) -> None:
+    """The journal must not say of stems that they were made with weights which are no longer there."""
+    for row in waiting:
+        model = row.parameters["model"]
+        if facts[model].sha256 != row.parameters["model_sha256"]:
+            raise ConfigError(
+                f"{row.id!r} waits for {model} with other weights than it has now: name the songs again, and"
+                " they are made with these"
+            )
+
+
+def _refuse_taken(new: Sequence[Row], kept: Sequence[Row]) -> None:
+    """Songs must not be written over stems of others, whose paths are as the journal has them."""
+    taken = {path.casefold(): row.id for row in kept for path in row.details.get("paths", {}).values()}
+    for row in new:
         for path in row.details["paths"].values() if taken else ():
             if path.casefold() in taken:
                 raise ConfigError(

@@ -65,7 +65,8 @@ def write_manifest(path: Path, journal: Journal, run: Mapping[str, Any]) -> None
     with locked(path.with_name(f".{path.name}.lock")):
         runs = [one for one in read_runs(path) if one["id"] != run["id"]]
         part = path.with_name(f".{path.name}.part")
-        with part.open("w", encoding="utf-8") as file:
+        # What is no text in an argument becomes what JSON calls it.
+        with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
             head = json.dumps({"format": FORMAT, "runs": [*runs, run]}, indent=1, ensure_ascii=False)
             file.write(f'{head[:-2]},\n "songs": [')
             for n, row in enumerate(journal.rows(QUEUE, ["done"])):

@@ -203,7 +203,7 @@ class Driver:
                 outputs={stem: {**found, "path": paths[stem]} for stem, found in outcome.outputs.items()},
                 model_sha256=row.parameters["model_sha256"],
                 input_sha256=outcome.input_sha256,
-                details={**row.details, **done, "run": self.details},
+                details={**row.details, **done, "run": self.details, "root": self.root},
             )
         if is_ours:
             self.summary.n_done += 1

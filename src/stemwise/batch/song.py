@@ -11,13 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stemwise.batch import storage
 from stemwise.batch.settings import TASK_KEYS
 from stemwise.errors import StemwiseError
 from stemwise.journal import Row
 from stemwise.worker import Crashed, Done, Failed, Progress, Task, Worker, remove_parts
+
+if TYPE_CHECKING:
+    from stemwise.hub.transfer import ByteProgress
 
 POLL_S = 0.2
 TOLD_ELSEWHERE = ("source", "stems", "picture", "skipped", "error", "exit_code")
@@ -126,11 +129,17 @@ def separate_song(
         job: the song.
         borrow: gives a worker, and the device for its network, for as long as the song is separated.
         tell: called about how far it is.
-        is_stopped: asked several times a second; True kills the worker.
+        is_stopped: asked several times a second, and for every piece that is fetched or sent; True kills the
+            worker.
 
     Raises:
         Stopped: if it was stopped; then nothing half-written is left.
     """
+
+    def go_on(done: int, total: int | None) -> None:
+        if is_stopped():
+            raise Stopped
+
     timings: dict[str, float] = {}
     task = job.task
     stamp: Mapping[str, Any] = stamp_of(task.source)
@@ -140,7 +149,7 @@ def separate_song(
             with _timed(timings, "fetch"):
                 if storage.is_remote(task.source):
                     stamp = storage.stamp(task.source)
-                source = storage.fetch(task.source, Path(scratch))
+                source = storage.fetch(task.source, Path(scratch), progress=go_on)
                 digest = storage.sha256(str(source))
             local = {stem: _local(path, Path(scratch)) for stem, path in task.paths.items()}
             remove_parts(local.values())  # of whoever had this song before and was killed
@@ -153,7 +162,7 @@ def separate_song(
             with _timed(timings, "hash"):
                 outputs = {stem: _hashed(path, local[stem]) for stem, path in task.paths.items()}
             with _timed(timings, "publish"):
-                _publish(job, local)
+                _publish(job, local, go_on)
     except Stopped:
         raise
     except (StemwiseError, OSError) as error:
@@ -217,11 +226,11 @@ def _hashed(location: str, path: str) -> dict[str, Any]:
     return {"path": location, "sha256": storage.sha256(path), "bytes": Path(path).stat().st_size}
 
 
-def _publish(job: Job, local: Mapping[str, str]) -> None:
+def _publish(job: Job, local: Mapping[str, str], progress: "ByteProgress") -> None:
     """Have the stems where they belong, whatever happens to the machine afterwards."""
     remote = {url: Path(local[stem]) for stem, url in job.task.paths.items() if storage.is_remote(url)}
     if remote:
-        storage.publish(remote)
+        storage.publish(remote, progress=progress)
     else:
         _sync_folders(map(Path, local.values()), Path(job.root))
 

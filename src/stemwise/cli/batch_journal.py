@@ -1,5 +1,6 @@
 """`stemwise batch status`, `retry`, `report` and `verify`: what the journal of a catalogue knows."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,8 +45,14 @@ def place_of(output: str, journal: str | None) -> str:
     """Where the journal of an output folder is, a path or a URL.
 
     Raises:
-        ConfigError: if the output is in object storage, which cannot hold one, and none is named.
+        ConfigError: if the output is in object storage, which cannot hold one, and none is named, or a path
+            is no text.
     """
+    for place in filter(None, (output, journal)):
+        path = place if "://" in place else os.path.abspath(place)
+        if any("\ud800" <= char <= "\udfff" for char in path):  # bytes that are not UTF-8
+            shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+            raise ConfigError(f"{shown}: a path must be UTF-8 text: choose another")
     if journal is None and "://" in output:
         raise ConfigError(f"{output} cannot hold the journal: say where it is, --journal FILE")
     return journal or str(Path(output) / JOURNAL)

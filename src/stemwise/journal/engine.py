@@ -17,7 +17,7 @@ def engine(url: str | Path, *, create: bool) -> sql.Engine:
     wanted = JournalError(f"journal is {str(url)!r}: it must be a path, sqlite:///PATH or postgresql://…")
     try:
         found = sql.make_url(str(url)) if "://" in str(url) else sql.URL.create("sqlite", database=str(url))
-    except sql.exc.ArgumentError as error:
+    except (sql.exc.ArgumentError, ValueError) as error:  # ValueError: of a port that is no number
         raise wanted from error
     if found.get_backend_name() == "postgresql":
         return _postgresql(found)

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection, wait
@@ -79,9 +79,11 @@ class _Engine:
         except BrokenPipeError:
             raise
         except Exception as error:  # a server or a batch goes on with the next song
-            if not isinstance(error, StemwiseError | OSError | MemoryError):
+            unforeseen = not isinstance(error, StemwiseError | OSError | MemoryError)
+            if unforeseen:
                 traceback.print_exc(file=sys.stderr)
-            self.connection.send(Failed(name, _line(error), getattr(error, "exit_code", 1), _passing(error)))
+            exit_code = getattr(error, "exit_code", 1)
+            self.connection.send(Failed(name, _line(error), exit_code, _passing(error), unforeseen))
 
     def _separate(self, task: Task) -> dict[str, Any]:
         from stemwise.files import separate_to
@@ -174,8 +176,20 @@ def _models(names: Sequence[str]) -> tuple[ModelInfo, ...]:
     from stemwise import hub
 
     published = {record.name: record for record in hub.published_models()}
-    wanted = names or (*published, *hub.imported_models())
-    return tuple(_published(published[name]) if name in published else _loaded(name) for name in wanted)
+    if not names:
+        return (*map(_published, published.values()), *_imported())
+    return tuple(_published(published[name]) if name in published else _loaded(name) for name in names)
+
+
+def _imported() -> Iterator[ModelInfo]:
+    """Of the imported models those that can be loaded: a damaged one shall not hide the others."""
+    from stemwise.hub import imported_models
+
+    for name in imported_models():
+        try:
+            yield _loaded(name)
+        except (StemwiseError, OSError) as error:
+            print(f"model {name} is left out: {_line(error)}", file=sys.stderr)
 
 
 def _published(record: "PublishedModel") -> ModelInfo:

@@ -107,12 +107,14 @@ class Failed:
         message: one line.
         exit_code: that the command would return.
         passing: whether it may succeed later (storage, network), which a bad file never does.
+        unforeseen: whether it is no error that songs or systems have; the process is replaced after it.
     """
 
     id: str
     message: str
     exit_code: int
     passing: bool
+    unforeseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from stemwise.worker.child import serve
-from stemwise.worker.messages import Crashed, Message, Progress, Request, Task, Trial
+from stemwise.worker.messages import Crashed, Failed, Message, Progress, Request, Task, Trial
 
 JOIN_S = 5.0  # for a process that has closed its end of the pipe, or was killed, to be gone
 
@@ -38,7 +38,11 @@ class Worker:
         return self._connection
 
     def submit(self, task: Task) -> None:
-        """Begin with a task; `poll` tells of it. There must be none under way."""
+        """Begin with a task; `poll` tells of it. There must be none under way.
+
+        Raises:
+            OSError: as all requests, if the system refuses to start a process; another one may be made later.
+        """
         assert self.task is None, "one task at a time"
         self._send(task)
         self.task = task
@@ -72,7 +76,9 @@ class Worker:
             message: Message = self._connection.recv()
         except (EOFError, OSError):
             return self._crashed()
-        if not isinstance(message, Progress):
+        if isinstance(message, Failed) and message.unforeseen:
+            self.cancel()  # after some errors of CUDA, nothing succeeds in that process
+        elif not isinstance(message, Progress):
             self.task = None
         return message
 
@@ -96,12 +102,18 @@ class Worker:
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(
+        connection, theirs = context.Pipe()
+        process = context.Process(
             target=serve, args=(theirs, self.threads), name="stemwise worker", daemon=True
         )
-        self._process.start()
-        theirs.close()
+        try:
+            process.start()
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            theirs.close()
+        self._process, self._connection = process, connection
 
     def _crashed(self) -> Crashed:
         assert self._process is not None
@@ -113,12 +125,13 @@ class Worker:
 
     def _reap(self) -> None:
         """Forget a dead process and remove what it left behind."""
-        if self._process is not None and self._connection is not None:
-            self._process.join(JOIN_S)
-            self._connection.close()
-        if self.task is not None:
-            remove_parts(self.task.paths.values())
+        process, connection, task = self._process, self._connection, self.task
         self._process = self._connection = self.task = None
+        if process is not None and connection is not None:
+            process.join(JOIN_S)
+            connection.close()
+        if task is not None:
+            remove_parts(task.paths.values())
 
 
 def _ending(exitcode: int | None) -> str:
