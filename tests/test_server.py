@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx
 import numpy as np
 import pytest
 import soundfile
 import torch
+from typer.testing import CliRunner
 
 from audio_files import files_below, write_long_song, write_wav
 from conftest import song
@@ -445,6 +447,19 @@ def test_beyond_this_machine_a_token_is_needed(tmp_path: Path) -> None:
         True,
         False,
     ]
+
+
+@pytest.mark.parametrize("limit", ["--max-disk", "--max-minutes", "--keep-days"])
+@pytest.mark.parametrize("value", ["inf", "nan", "0"])
+def test_limits_that_are_no_numbers_are_refused(tmp_path: Path, limit: str, value: str) -> None:
+    from stemwise.cli import app
+    from stemwise.errors import ConfigError
+
+    arguments = ["serve", "--no-open", "--data", str(tmp_path), limit, value]
+    with mock.patch("stemwise.server.run.run"):
+        result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, ConfigError)
+    assert f"is {float(value)}: it must be positive and finite" in str(result.exception)
 
 
 def test_a_server_dies_and_another_goes_on_and_asks_for_its_token(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ pytest.importorskip("fastapi")
 
 from starlette.responses import PlainTextResponse
 
+from stemwise.errors import ConfigError
 from stemwise.server import Settings
 from stemwise.server.guard import Guard
 
@@ -25,6 +26,12 @@ def test_a_server_answers_to_its_names_in_either_case(
     assert not away.answers_to("evil.example")
     here = Settings(data=tmp_path, names=("Studio.example",))
     assert [here.answers_to(name) for name in ("studio.example", "desktop-ab12")] == [True, False]
+
+
+@pytest.mark.parametrize("token", ["ein großes Geheimnis", "a long\nsecret"])
+def test_a_token_is_what_any_header_can_hold(tmp_path: Path, token: str) -> None:
+    with pytest.raises(ConfigError, match=r"^token has characters .*: it must be printable ASCII$"):
+        Settings(data=tmp_path, token=token)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Parts of the studio's server by themselves: the library's order, crashes of helpers, news, titles."""
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import threading
@@ -29,7 +30,7 @@ pytest.importorskip("fastapi")
 
 from python_multipart.multipart import MultipartParser
 
-from stemwise.server import Limits, Settings, songs
+from stemwise.server import Limits, Settings, songs, stems
 from stemwise.server.app import create_app
 from stemwise.server.events import Events
 from stemwise.server.helper import Helper, HelperError, Voice
@@ -357,6 +358,94 @@ def test_a_song_that_the_server_cannot_end_fails_and_the_next_one_goes_on(
     assert [path.name for path in (library.songs / first.id).iterdir()] == ["input"]
 
 
+class _Dying(_Trying):
+    """A worker that never ends a song, and takes its time to die."""
+
+    def __init__(self, told: list[str]) -> None:
+        super().__init__()
+        self.told, self.dies = told, threading.Event()
+
+    def submit(self, task: Any) -> None:
+        self.told.append("begins")
+
+    def cancel(self) -> None:
+        self.dies.set()
+        time.sleep(0.3)
+        self.told.append("is dead")
+
+
+@pytest.mark.parametrize("moment", ["cancelled", "told", "dying"])
+def test_a_song_that_is_tried_again_waits_for_who_still_has_it(
+    library: Library, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    jobs, told = Jobs(library, Events()), list[str]()
+    jobs.models = {MODEL.name: MODEL}
+    first, second, cancels = _Dying(told), _Trying(), library.journal.cancel
+    second.told = told
+    row = add(library)
+
+    def separate(worker: Any, name: str) -> None:
+        claimed = library.journal.claim(name, QUEUE)
+        assert claimed is not None
+        jobs._separate(worker, name, claimed)
+
+    def retry() -> None:
+        library.add_again(row)
+        again.start()
+
+    def cancel(id: str) -> bool:
+        is_changed = cancels(id)
+        if moment == "cancelled":
+            retry()
+            again.join(0.2)
+        return is_changed
+
+    again = threading.Thread(target=separate, args=(second, "second"))
+    before = threading.Thread(target=separate, args=(first, "first"))
+    before.start()
+    until = time.monotonic() + PATIENCE_S
+    while told != ["begins"] and time.monotonic() < until:
+        time.sleep(0.001)
+    monkeypatch.setattr(library.journal, "cancel", cancel)
+    who = threading.Thread(target=jobs.cancel, args=(row.id,))
+    who.start()
+    if moment == "dying":
+        assert first.dies.wait(PATIENCE_S)
+    if moment != "cancelled":
+        while library.get(row.id).state != "cancelled":  # type: ignore[union-attr]
+            time.sleep(0.001)
+        retry()
+    for thread in (before, again, who):
+        thread.join(PATIENCE_S)
+    assert told == ["begins", "is dead", row.id]
+    assert library.get(row.id).state == "done"  # type: ignore[union-attr]
+    assert jobs._running == {}
+
+
+@pytest.mark.parametrize("limits", [{"kept_s": 1e-9}, {"stems_kept_s": 1e-9}])
+def test_a_song_that_is_tried_again_is_not_cleaned_up(
+    library: Library, monkeypatch: pytest.MonkeyPatch, limits: dict[str, float]
+) -> None:
+    row, lists = add(library), library.journal.rows
+    library.journal.cancel(row.id)
+    time.sleep(0.01)
+    strict = limited(library, **limits)
+
+    def rows(queue: str, states: Any, *args: Any) -> list[Row]:
+        found = lists(queue, states, *args)
+        if "cancelled" in states and ("done" in states) == ("stems_kept_s" in limits):
+            monkeypatch.setattr(library.journal, "rows", lists)
+            strict.add_again(row)
+        return found
+
+    monkeypatch.setattr(library.journal, "rows", rows)
+    assert strict.clean_up() == []
+    again = library.get(row.id)
+    assert again is not None
+    assert again.state == "queued"
+    assert library.input(again).read_text() == "as it came"
+
+
 def test_a_worker_is_closed_though_the_database_is_away(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -510,6 +599,37 @@ def test_a_helper_that_is_killed_costs_one_request(tmp_path: Path) -> None:
         helper.close()
 
     asyncio.run(scene())
+
+
+def test_a_mix_that_nobody_waits_for_any_more_leaves_nothing(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def slow(helper: Helper, name: str, args: tuple[Any, ...]) -> float:
+        begun.set()
+        assert goes_on.wait(PATIENCE_S)
+        args[1].write_text("a mix")
+        return -1.0
+
+    async def scene() -> None:
+        row, helper, events = add(library), Helper(), Events()
+        studio = Studio(library.settings, library, Jobs(library, events), events, helper)
+        made = asyncio.create_task(stems._make(studio, row, [], "wav", "mix"))
+        assert await asyncio.to_thread(begun.wait, PATIENCE_S)
+        made.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await made
+        goes_on.set()
+        file, gain_db = await stems._make(studio, row, [], "wav", "mix")
+        with file:
+            assert (file.read(), gain_db) == (b"a mix", -1.0)
+        helper.close()
+
+    monkeypatch.setattr(Helper, "_call_here", slow)
+    asyncio.run(asyncio.wait_for(scene(), PATIENCE_S))
+    gc.collect()
+    assert list(library.incoming.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`stemwise serve`: the studio in the browser, and its interface for scripts."""
 
 import webbrowser
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
@@ -63,6 +64,8 @@ def serve(
         raise ConfigError(f"serving needs {error.name}: pip install 'stemwise[serve]'") from error
     from stemwise.server.settings import DAY_S, Limits, Settings, default_data
 
+    if not 0 < max_disk * 1e9 < inf:
+        raise ConfigError(f"--max-disk is {max_disk}: it must be positive and finite")
     settings = Settings(
         data=(data or default_data()).absolute(),
         host=host,

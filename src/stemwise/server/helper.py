@@ -8,12 +8,12 @@ import importlib
 import multiprocessing
 import signal
 import threading
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from stemwise.errors import StemwiseError
 from stemwise.worker import die_with_parent
@@ -83,9 +83,12 @@ class Helper:
         title: str,
         start_s: float = 0.0,
         end_s: float | None = None,
-    ) -> float:
-        gain_db: float = await self._call("mix", voices, target, codec, title, start_s, end_s)
-        return gain_db
+    ) -> tuple[BinaryIO, float]:
+        """A mix as an open file that has no name any more, so that it is gone whatever happens."""
+        made: tuple[BinaryIO, float] = await self._do(
+            self._mix_here, target, (voices, target, codec, title, start_s, end_s)
+        )
+        return made
 
     def close(self) -> None:
         """Kill the processes."""
@@ -95,12 +98,19 @@ class Helper:
         self._threads.shutdown()
 
     async def _call(self, name: str, *args: Any) -> Any:
+        return await self._do(self._call_here, name, args)
+
+    async def _do(self, function: Callable[..., Any], *args: Any) -> Any:
         if self._n_waiting >= MAX_WAITING:
             raise Busy("the server is busy with other requests: try again in a moment")
         self._n_waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._call_here, name, args)
+            call = self._threads.submit(function, *args)
+            try:
+                return await asyncio.wrap_future(call)
+            except asyncio.CancelledError:
+                call.add_done_callback(_drop)
+                raise
         finally:
             self._n_waiting -= 1
 
@@ -110,6 +120,20 @@ class Helper:
 
     def _call_here(self, name: str, args: tuple[Any, ...]) -> Any:
         return self._processes.own.call(name, args)
+
+    def _mix_here(self, target: Path, args: tuple[Any, ...]) -> tuple[BinaryIO, float]:
+        # In this thread, which goes on when nobody waits for the mix any more.
+        try:
+            gain_db: float = self._call_here("mix", args)
+            return target.open("rb"), gain_db
+        finally:
+            target.unlink(missing_ok=True)
+
+
+def _drop(call: Future[Any]) -> None:
+    """Close the file of a mix that nobody waits for any more."""
+    if not call.cancelled() and call.exception() is None and isinstance(call.result(), tuple):
+        call.result()[0].close()
 
 
 class _Process:

@@ -33,6 +33,7 @@ LOG = logging.getLogger("stemwise.server")
 POLL_S = 0.1  # within which a cancelled song's process is killed
 LOOK_S = 1.0  # between looks into the queue for what another program has put there
 BEAT_S = 5.0
+OVER_S = 10.0  # for a thread to let go of a song that was cancelled
 MAX_STARTS = 3  # of a song during which the server ended: then it is the song
 SECOND_PASS = "separating again, softer"
 
@@ -85,13 +86,13 @@ class Jobs:
 
         False if it was neither queued nor running.
         """
-        is_changed = self.journal.cancel(id)
-        with self._lock:
+        with self._lock:  # or it might be tried again meanwhile, and whoever begins with it be meant
+            is_changed = self.journal.cancel(id)
             running = self._running.get(id)
             if running is not None:
                 running.is_unwanted = True
         if running is not None:
-            running.over.wait(10)
+            running.over.wait(OVER_S)
         return is_changed
 
     def publish(self, id: str) -> None:
@@ -210,8 +211,11 @@ class Jobs:
     def _separate(self, worker: Worker, name: str, row: Row) -> None:
         running = _Running()
         with self._lock:
+            before = self._running.get(row.id)
             self._running[row.id] = running
         try:
+            if before is not None:  # it was cancelled, and its files are still in the other one's hands
+                before.over.wait(OVER_S)
             now = self.journal.get(row.id)
             if now is None or now.state != "running" or now.worker != name:
                 return  # cancelled between the two lines before
@@ -224,7 +228,8 @@ class Jobs:
                 self.publish(row.id)
             finally:
                 with self._lock:
-                    del self._running[row.id]
+                    if self._running.get(row.id) is running:  # nobody waits to separate it again
+                        del self._running[row.id]
                 running.over.set()
 
     def _task(self, row: Row) -> Task:

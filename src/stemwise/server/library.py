@@ -16,7 +16,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ class Library:
         self.live: dict[str, Live] = {}
         self.pace_of: Callable[[str], Pace | None] = lambda model: None  # as `Jobs` knows it
         self._coming: dict[Path, int] = {}  # bytes that uploads on their way may have
-        self._room = threading.Lock()  # from a look at what is left to having taken it
+        self._room = threading.Lock()  # from a look at what is left, or at how a song is, to what follows
 
     def open(self) -> None:
         """Make the folders, and forget what never became a song.
@@ -185,17 +185,26 @@ class Library:
         limits, now = self.settings.limits, time.time()
         for row in self.journal.rows(QUEUE, ("failed", "cancelled")):
             if row.ended is not None and row.ended < now - limits.kept_s:
-                (self.songs / row.id / "input").unlink(missing_ok=True)
+                with self._as_it_is(row) as is_so:
+                    if is_so:
+                        (self.songs / row.id / "input").unlink(missing_ok=True)
         if limits.stems_kept_s is None:
             return []
-        old = [
-            row.id
-            for row in self.journal.rows(QUEUE, ("done", "failed", "cancelled"))
-            if row.ended is not None and row.ended < now - limits.stems_kept_s
-        ]
-        for id in old:
-            self.remove(id)
-        return old
+        gone = []
+        for row in self.journal.rows(QUEUE, ("done", "failed", "cancelled")):
+            if row.ended is not None and row.ended < now - limits.stems_kept_s:
+                with self._as_it_is(row) as is_so:
+                    if is_so:
+                        self.remove(row.id)
+                        gone.append(row.id)
+        return gone
+
+    @contextmanager
+    def _as_it_is(self, row: Row) -> Iterator[bool]:
+        """Whether a song that has ended is still what it was; nobody tries it again meanwhile."""
+        with self._room:
+            now = self.journal.get(row.id)
+            yield now is not None and (now.state, now.ended) == (row.state, row.ended)
 
     def view(self, row: Row, position: int | None = None, eta_s: float | None = None) -> dict[str, Any]:
         """A song as `schemas.Song` has it."""

@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 from stemwise.errors import ConfigError
@@ -35,8 +36,8 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("bytes", "duration_s", "queue", "disk_bytes", "kept_s", "stems_kept_s"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigError(f"limit {name} is {value}: it must be positive")
+            if value is not None and not 0 < value < inf:
+                raise ConfigError(f"limit {name} is {value}: it must be positive and finite")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,8 @@ class Settings:
             )
         if self.token is not None and len(self.token) < 8:
             raise ConfigError(f"token has {len(self.token)} characters: it must have 8 or more")
+        if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
+            raise ConfigError("token has characters that no header can hold: it must be printable ASCII")
         if self.n_workers < 1:
             raise ConfigError(f"workers is {self.n_workers}: it must be 1 or more")
         for folder in self.folders:

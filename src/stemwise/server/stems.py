@@ -160,14 +160,10 @@ async def _make(
     studio: Studio, row: Row, voices: list[Voice], codec: Codec, what: str,
     start_s: float = 0.0, end_s: float | None = None,
 ) -> tuple[BinaryIO, float]:  # fmt: skip
-    """A mix as an open file that has no name any more, so that it is gone whatever happens."""
+    """See `Helper.mix`."""
     target = studio.library.temporary()
     title = row.title if what == "mix" else f"{row.title} ({what})"
-    try:
-        gain_db = await studio.helper.mix(voices, target, codec, title, start_s, end_s)
-        return target.open("rb"), gain_db
-    finally:
-        target.unlink(missing_ok=True)
+    return await studio.helper.mix(voices, target, codec, title, start_s, end_s)
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
