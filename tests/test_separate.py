@@ -297,7 +297,7 @@ def test_options_that_cannot_be_are_refused(options: dict[str, object], reason: 
 @pytest.mark.skipif(not has_bfloat16(torch.device("cpu")), reason="this processor has no bfloat16")
 def test_auto_precision_stays_close_to_float32(trained: Separator) -> None:
     automatic = Separator("stemwise:4stems")
-    mixture = example()[:, : 6 * 44100]
+    mixture = example()  # all of it: nobody sings at first, and of a stem of next to nothing all is error
     exact, reduced = trained.separate(mixture, 44100), automatic.separate(mixture, 44100)
     for name in exact:
         assert sdr(exact[name], reduced[name]) > 45, name
