@@ -99,6 +99,7 @@ def test_what_is_published_has_the_recipe_of_its_masks_and_the_credits(
     publish.main(shipped)
     model = read_model(tmp_path / "4stems.safetensors")
     assert model.config == read_config(RECIPE / "train.json").model == read_model(shipped).config
+    assert model.card == read_model(shipped).card, "the page was changed: publish again"
     assert "SCOTTPOID" in model.card.credits
     assert "evr_caesium" in model.card.training_tracks
     assert not any(name.isdigit() for name in model.card.training_tracks)  # anybody may call a song 00017
