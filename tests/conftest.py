@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 import subprocess
@@ -24,6 +25,17 @@ def pytest_configure() -> None:
 @pytest.fixture
 def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that is read-only, which says so of a file that is not there, too."""
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    for name in ("open", "unlink"):
+        monkeypatch.setattr(Path, name, refuse)
 
 
 @pytest.fixture(autouse=True)

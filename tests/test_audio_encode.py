@@ -349,16 +349,8 @@ def test_an_error_of_writing_reaches_the_caller(
     assert files_of(tmp_path) == []
 
 
-def test_an_error_of_cleaning_up_does_not_hide_the_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A file system that is read-only says so of a file that is not there, too."""
-
-    def refuse(path: Path, *_: object, **__: object) -> None:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
-
-    for name in ("open", "unlink"):
-        monkeypatch.setattr(Path, name, refuse)
+@pytest.mark.usefixtures("read_only")
+def test_an_error_of_cleaning_up_does_not_hide_the_first(tmp_path: Path) -> None:
     with pytest.raises(EncodeError, match=r"x\.wav: cannot be written: Read-only file system$"):
         AudioWriter(tmp_path / "x.wav", codec="wav", sample_rate=44100, n_channels=2)
 

@@ -1,5 +1,3 @@
-import errno
-import os
 from pathlib import Path
 
 import pytest
@@ -37,16 +35,8 @@ def test_two_temporary_names_are_two(tmp_path: Path) -> None:
     assert temporary_beside(tmp_path / "x") != temporary_beside(tmp_path / "x")
 
 
-def test_an_error_of_cleaning_up_does_not_hide_the_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A file system that is read-only says so of a file that is not there, too."""
-
-    def refuse(path: Path, *_: object, **__: object) -> None:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
-
-    for name in ("open", "unlink"):
-        monkeypatch.setattr(Path, name, refuse)
+@pytest.mark.usefixtures("read_only")
+def test_an_error_of_cleaning_up_does_not_hide_the_first(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="Read-only file system") as caught, replacing(tmp_path / "x.json"):
         pass
     assert caught.value.filename == str(tmp_path / "x.json")
